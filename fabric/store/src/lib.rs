@@ -1,0 +1,1 @@
+//! The ordered store under the embedded engine.

@@ -1,0 +1,1 @@
+//! Values, keys and equality of Perper.
