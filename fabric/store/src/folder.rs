@@ -1,0 +1,119 @@
+//! The folder that a server owns.
+//!
+//! It holds a lock, a small file that says what the folder is, and the store's own folder:
+//!
+//! ```text
+//! lock      held by the one server that runs; names its process
+//! format    the version, the kind of store, the cluster's id, the count of boots
+//! store/    whatever the store keeps
+//! ```
+
+mod format;
+mod lock;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::format::Format;
+use self::lock::Lock;
+use crate::{Durability, Error, ErrorKind, FjallStore, MemoryStore, Result, SledStore, Store, StoreKind};
+
+/// The version of the folder that this server writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Brings a folder from one version to the next. It may be cut short by a crash and is then run again.
+type Migration = fn(&Path) -> Result<()>;
+
+/// The step at index *n* leads from version *n* + 1 to *n* + 2.
+const MIGRATIONS: &[Migration] = &[];
+
+/// The identity of a cluster, made once and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClusterId(pub u128);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A data folder, locked as long as this value lives.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    format: Format,
+    _lock: Lock,
+}
+
+impl DataFolder {
+    /// Opens the folder for a kind of store, making what is missing, and counts the boot.
+    ///
+    /// Refused if another server holds it, if a newer server wrote it, or if it was made for another kind of store.
+    pub fn open(path: &Path, kind: StoreKind) -> Result<Self> {
+        Self::open_as(path, kind, FORMAT_VERSION, MIGRATIONS)
+    }
+
+    fn open_as(path: &Path, kind: StoreKind, version: u32, migrations: &[Migration]) -> Result<Self> {
+        if kind == StoreKind::Memory {
+            return Err(Error::new(
+                ErrorKind::Incompatible,
+                "the memory store has no data folder; leave it out",
+            ));
+        }
+        fs::create_dir_all(path)
+            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        let lock = Lock::take(path)?;
+        let mut format = match Format::read(path)? {
+            Some(format) => format,
+            None => Format::new(path, kind, version)?,
+        };
+        format.check_store(path, kind)?;
+        format.migrate(path, version, migrations)?;
+        format.boot_epoch += 1;
+        format.write(path)?;
+        Ok(Self { path: path.to_owned(), format, _lock: lock })
+    }
+
+    /// Opens the store inside.
+    pub fn open_store(&self, durability: Durability) -> Result<Arc<dyn Store>> {
+        let path = self.store_path();
+        Ok(match self.format.store {
+            StoreKind::Memory => Arc::new(MemoryStore::new()),
+            StoreKind::Sled => Arc::new(SledStore::open(&path, durability)?),
+            StoreKind::Fjall => Arc::new(FjallStore::open(&path, durability)?),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the store keeps its files.
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// The identity of the cluster, made when the folder was.
+    pub fn cluster_id(&self) -> ClusterId {
+        ClusterId(self.format.cluster_id)
+    }
+
+    /// How many times the folder was opened, this one included: what an earlier boot handed out and kept only in memory
+    /// is told apart by it.
+    pub fn boot_epoch(&self) -> u64 {
+        self.format.boot_epoch
+    }
+}
+
+/// Makes the list of files in a folder durable.
+fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| Error::io(format!("flushing the folder {}", path.display()), &error))
+}
+
+#[cfg(test)]
+mod tests;

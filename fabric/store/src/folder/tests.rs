@@ -1,0 +1,115 @@
+use std::fs;
+
+use super::*;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder for the test")
+}
+
+fn refusal(result: Result<DataFolder>) -> (ErrorKind, String) {
+    let error = result.expect_err("it should be refused");
+    (error.kind(), error.to_string())
+}
+
+#[test]
+fn the_cluster_keeps_its_id_and_boots_are_counted() {
+    let path = folder();
+    let first = DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder");
+    let (id, epoch) = (first.cluster_id(), first.boot_epoch());
+    assert_eq!(epoch, 1);
+    drop(first);
+    let second = DataFolder::open(path.path(), StoreKind::Sled).expect("the same folder");
+    assert_eq!((second.cluster_id(), second.boot_epoch()), (id, 2));
+    let other = folder();
+    let other = DataFolder::open(other.path(), StoreKind::Sled).expect("another folder");
+    assert_ne!(other.cluster_id(), id);
+}
+
+#[test]
+fn a_second_server_is_refused_and_told_who_holds_the_folder() {
+    let path = folder();
+    let held = DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder");
+    let (kind, message) = refusal(DataFolder::open(path.path(), StoreKind::Sled));
+    assert_eq!(kind, ErrorKind::Locked);
+    assert!(message.contains(&std::process::id().to_string()), "{message}");
+    drop(held);
+    DataFolder::open(path.path(), StoreKind::Sled).expect("it is free again");
+}
+
+#[test]
+fn a_newer_folder_is_refused_with_both_versions() {
+    let path = folder();
+    drop(DataFolder::open_as(path.path(), StoreKind::Sled, 12, &[]).expect("a folder of a later server"));
+    let (kind, message) = refusal(DataFolder::open_as(path.path(), StoreKind::Sled, 11, &[]));
+    assert_eq!(kind, ErrorKind::Incompatible);
+    assert!(message.contains("12") && message.contains("11"), "{message}");
+}
+
+#[test]
+fn an_older_folder_is_migrated_step_by_step() {
+    fn step(folder: &Path, name: &str) -> Result<()> {
+        fs::write(folder.join(name), "").map_err(|error| Error::io("migrating", &error))
+    }
+    let migrations: &[Migration] = &[
+        |folder| step(folder, "one"),
+        |folder| {
+            assert!(folder.join("one").exists());
+            step(folder, "two")
+        },
+    ];
+    let path = folder();
+    let id = DataFolder::open_as(path.path(), StoreKind::Fjall, 1, &[]).expect("an old folder").cluster_id();
+    let migrated = DataFolder::open_as(path.path(), StoreKind::Fjall, 3, migrations).expect("it is migrated");
+    assert_eq!(migrated.cluster_id(), id);
+    assert!(path.path().join("two").exists());
+    drop(migrated);
+    let (kind, message) = refusal(DataFolder::open_as(path.path(), StoreKind::Fjall, 4, migrations));
+    assert_eq!(kind, ErrorKind::Incompatible, "{message}");
+}
+
+#[test]
+fn a_migration_that_fails_is_tried_again() {
+    let path = folder();
+    drop(DataFolder::open_as(path.path(), StoreKind::Fjall, 1, &[]).expect("an old folder"));
+    let fails: Migration = |_| Err(Error::new(ErrorKind::Io, "not today"));
+    let (_, message) = refusal(DataFolder::open_as(path.path(), StoreKind::Fjall, 2, &[fails]));
+    assert_eq!(message, "not today");
+    DataFolder::open_as(path.path(), StoreKind::Fjall, 2, &[|_| Ok(())]).expect("it works now");
+}
+
+#[test]
+fn a_folder_of_another_store_is_refused() {
+    let path = folder();
+    drop(DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder"));
+    let (kind, message) = refusal(DataFolder::open(path.path(), StoreKind::Fjall));
+    assert_eq!(kind, ErrorKind::Incompatible);
+    assert!(message.contains("sled") && message.contains("fjall"), "{message}");
+    assert_eq!(refusal(DataFolder::open(path.path(), StoreKind::Memory)).0, ErrorKind::Incompatible);
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    let path = folder();
+    fs::write(path.path().join("thesis.tex"), "").expect("a file of somebody's");
+    let (kind, message) = refusal(DataFolder::open(path.path(), StoreKind::Sled));
+    assert_eq!(kind, ErrorKind::Incompatible);
+    assert!(message.contains("thesis.tex"), "{message}");
+}
+
+#[test]
+fn a_damaged_format_file_is_named() {
+    let path = folder();
+    drop(DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder"));
+    fs::write(path.path().join("format"), "version = 1\nstore = sled\ncluster_id = x\n").expect("damage");
+    let (kind, message) = refusal(DataFolder::open(path.path(), StoreKind::Sled));
+    assert_eq!(kind, ErrorKind::Corrupt);
+    assert!(message.contains("cluster_id"), "{message}");
+}
+
+#[test]
+fn a_crash_while_the_format_file_is_replaced_does_no_harm() {
+    let path = folder();
+    fs::write(path.path().join("format.new"), "vers").expect("half a file");
+    let folder = DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder");
+    assert_eq!(folder.boot_epoch(), 1);
+}
