@@ -1,1 +1,34 @@
 //! Values, keys and equality of Perper.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod canonical;
+mod date_time;
+mod decimal;
+mod decode;
+mod duplicates;
+mod encode;
+mod error;
+mod integer;
+mod key;
+mod reader;
+pub mod reference;
+mod uuid;
+mod validate;
+mod value;
+mod writer;
+
+pub use canonical::{canonicalise, equal, is_canonical};
+pub use date_time::DateTime;
+pub use decimal::{Decimal, MAX_COEFFICIENT_BYTES};
+pub use decode::{decode, decode_bytes};
+pub use encode::encode;
+pub use error::{Error, ErrorKind, Result};
+pub use integer::{Integer, IntegerParts};
+pub use key::{MAX_KEY_DEPTH, decode_key, encode_key, key_from_encoded};
+pub use reader::{MAX_DEPTH, Reader, Token};
+pub use reference::{Options, Reference};
+pub use uuid::Uuid;
+pub use validate::validate;
+pub use value::Value;
+pub use writer::Writer;
