@@ -1,0 +1,21 @@
+use perper_store::WriteBatch;
+
+use crate::engine::{Event, Timestamp};
+
+/// What one run of operations writes, and tells once that is durable.
+pub(super) struct Changes<P> {
+    /// Now, once for the whole run.
+    pub(super) now: Timestamp,
+    /// The writes.
+    pub(super) batch: WriteBatch,
+    /// Told to the observer when the writes are durable.
+    pub(super) events: Vec<Event>,
+    /// The shard's own notes of what to publish when the writes are durable.
+    pub(super) unpublished: Vec<P>,
+}
+
+impl<P> Changes<P> {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { now, batch: WriteBatch::new(), events: Vec::new(), unpublished: Vec::new() }
+    }
+}

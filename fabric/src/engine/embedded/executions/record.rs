@@ -1,0 +1,165 @@
+//! How executions stand in the store: space `Executions`, key (number, part).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use perper_proto::v1;
+use prost::Message;
+
+use crate::engine::{EndReason, Ended, Execution, SessionId, Timestamp};
+
+/// What a key holds. Numbers are on disk, so they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Part {
+    /// The execution as it was created.
+    Created = 0,
+    /// Its end.
+    End = 1,
+    /// Present once a stream's execution may run.
+    Started = 2,
+    /// Present once an instance is being stopped.
+    Stopping = 3,
+    /// Attempts, once there was more than one.
+    Attempts = 4,
+}
+
+impl Part {
+    pub(super) fn from_number(number: u8) -> Option<Part> {
+        [Part::Created, Part::End, Part::Started, Part::Stopping, Part::Attempts]
+            .into_iter()
+            .find(|part| *part as u8 == number)
+    }
+}
+
+pub(super) fn key(number: u64, part: Part) -> [u8; 9] {
+    let mut key = [0; 9];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key[8] = part as u8;
+    key
+}
+
+pub(super) fn read_key(key: &[u8]) -> Option<(u64, Part)> {
+    let (number, part) = key.split_first_chunk::<8>()?;
+    let [part] = part else { return None };
+    Some((u64::from_be_bytes(*number), Part::from_number(*part)?))
+}
+
+/// The execution as it was created.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CreatedRecord {
+    #[prost(message, optional, tag = "1")]
+    request: Option<v1::CreateExecutionRequest>,
+    #[prost(uint64, tag = "2")]
+    incarnation: u64,
+    #[prost(uint64, tag = "3")]
+    created: u64,
+    #[prost(uint64, tag = "4")]
+    deadline: u64,
+    #[prost(bytes = "bytes", tag = "5")]
+    caller: Bytes,
+}
+
+impl CreatedRecord {
+    /// `request` is what `execution` was made from.
+    pub(super) fn new(execution: &Execution, mut request: v1::CreateExecutionRequest) -> Self {
+        request.identity = None;
+        Self {
+            request: Some(request),
+            incarnation: execution.incarnation,
+            created: execution.created.0,
+            deadline: execution.deadline.map_or(0, |deadline| deadline.0),
+            caller: execution
+                .caller
+                .map_or_else(Bytes::new, |caller| Bytes::copy_from_slice(&caller.to_bytes())),
+        }
+    }
+
+    pub(super) fn into_execution(self, number: u64, intern: &mut dyn FnMut(&str) -> Arc<str>) -> Execution {
+        let facts = Facts {
+            number,
+            incarnation: self.incarnation,
+            created: Timestamp(self.created),
+            deadline: (self.deadline > 0).then_some(Timestamp(self.deadline)),
+            caller: SessionId::from_bytes(&self.caller),
+        };
+        execution(self.request.unwrap_or_default(), facts, intern)
+    }
+}
+
+/// What an execution has beyond the request that made it.
+pub(super) struct Facts {
+    pub(super) number: u64,
+    pub(super) incarnation: u64,
+    pub(super) created: Timestamp,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) caller: Option<SessionId>,
+}
+
+/// Builds an execution that stays in memory: small payloads are copied, so that they do not keep the receive buffer of a
+/// whole frame alive, and names that recur are shared.
+pub(super) fn execution(
+    request: v1::CreateExecutionRequest,
+    facts: Facts,
+    intern: &mut dyn FnMut(&str) -> Arc<str>,
+) -> Execution {
+    Execution {
+        number: facts.number,
+        id: Arc::from(request.execution),
+        agent: intern(&request.agent),
+        instance: intern(&request.instance),
+        incarnation: facts.incarnation,
+        delegate: intern(&request.delegate),
+        arguments: request.arguments.iter().map(|value| detach(value)).collect(),
+        headers: request.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        parent: request.parent.map(|parent| (Arc::from(parent.execution), detach(&parent.reservation))),
+        owner: request.owner.filter(|owner| !owner.instance.is_empty()).map(|owner| intern(&owner.instance)),
+        caller: facts.caller,
+        created: facts.created,
+        deadline: facts.deadline,
+        linked_stream: (!request.linked_stream.is_empty()).then(|| Arc::from(request.linked_stream)),
+        starts_on_listener: request.starts_on_listener,
+        manual: request.manual,
+        capability: detach(&request.capability),
+    }
+}
+
+/// Bytes that keep nothing else alive.
+fn detach(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+/// Headers in the protocol's form.
+pub(super) fn headers(execution: &Execution) -> BTreeMap<String, String> {
+    execution.headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// The end of an execution.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EndRecord {
+    #[prost(uint32, tag = "1")]
+    reason: u32,
+    #[prost(message, optional, tag = "2")]
+    end: Option<v1::End>,
+}
+
+impl EndRecord {
+    pub(super) fn new(reason: EndReason, end: &v1::End) -> Self {
+        Self { reason: reason as u32, end: Some(end.clone()) }
+    }
+
+    pub(super) fn into_ended(self, execution: Arc<Execution>) -> Option<Ended> {
+        let reason = [
+            EndReason::Completed,
+            EndReason::Cancelled,
+            EndReason::Deadline,
+            EndReason::Expired,
+            EndReason::OwnerGone,
+            EndReason::AttemptsExhausted,
+        ]
+        .into_iter()
+        .find(|reason| *reason as u32 == self.reason)?;
+        Some(Ended { execution, end: self.end.unwrap_or_default(), reason })
+    }
+}

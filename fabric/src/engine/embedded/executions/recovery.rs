@@ -1,0 +1,111 @@
+//! Reading executions back from the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use perper_store::{Direction, Error, ErrorKind, KeyRange, Result, Space, Store};
+use prost::Message;
+
+use super::Executions;
+use super::record::{CreatedRecord, EndRecord, Part, read_key};
+use super::table::{Holder, Slot, State};
+use crate::engine::Event;
+
+impl Executions {
+    /// Fills an empty shard from the store. The events are for the observer of the new boot.
+    pub(in crate::engine::embedded) fn recover(&mut self, store: &dyn Store) -> Result<()> {
+        let mut slot: Option<Slot> = None;
+        for entry in store.range(Space::Executions, KeyRange::ALL, Direction::Forward) {
+            let (key, value) = entry?;
+            let (number, part) = read_key(&key).ok_or_else(|| corrupt(&key, "has no such form"))?;
+            if part == Part::Created {
+                if let Some(slot) = slot.take() {
+                    self.restore(slot);
+                }
+                let record =
+                    CreatedRecord::decode(value).map_err(|error| corrupt(&key, &error.to_string()))?;
+                let names = &mut self.names;
+                let mut intern = |name: &str| match names.get(name) {
+                    Some(name) => Arc::clone(name),
+                    None => {
+                        let name: Arc<str> = Arc::from(name);
+                        names.insert(Arc::clone(&name));
+                        name
+                    }
+                };
+                let mut created = Slot::new(record.into_execution(number, &mut intern));
+                created.committed = true;
+                slot = Some(created);
+                continue;
+            }
+            let slot = slot.as_mut().filter(|slot| slot.execution.number == number);
+            let slot = slot.ok_or_else(|| corrupt(&key, "belongs to no execution"))?;
+            read_part(slot, part, value).ok_or_else(|| corrupt(&key, "cannot be read"))?;
+        }
+        if let Some(slot) = slot {
+            self.restore(slot);
+        }
+        self.recovered_through = self.table.last();
+        Ok(())
+    }
+
+    fn restore(&mut self, slot: Slot) {
+        let parent = slot.execution.parent.as_ref().and_then(|(parent, _)| self.table.number_of(parent));
+        if slot.is_pending() {
+            let agent = Arc::clone(&slot.execution.agent);
+            self.pending.entry(agent).or_default().insert(slot.execution.number);
+        }
+        self.insert(slot, parent);
+    }
+
+    /// What the observer of a new boot must know: attached calls whose parent is gone, and ends that time must take.
+    pub(in crate::engine::embedded) fn recovery_events(&self) -> Vec<Event> {
+        let mut orphaned = Vec::new();
+        let mut events = Vec::new();
+        for slot in self.table.numbers_after(0).filter_map(|number| self.table.get(number)) {
+            match slot.ended() {
+                Some(ended) => events.push(Event::Ended(Arc::clone(ended))),
+                None => {
+                    let parent = slot.execution.parent.as_ref().map(|(parent, _)| self.table.find(parent));
+                    if parent.is_some_and(|parent| parent.is_none_or(|parent| !parent.is_pending())) {
+                        orphaned.push(Arc::clone(&slot.execution.id));
+                    } else if slot.execution.deadline.is_some() {
+                        events.push(Event::Pending(Arc::clone(&slot.execution)));
+                    }
+                }
+            }
+        }
+        if !orphaned.is_empty() {
+            events.push(Event::Orphaned(orphaned));
+        }
+        events
+    }
+}
+
+fn read_part(slot: &mut Slot, part: Part, value: Bytes) -> Option<()> {
+    match part {
+        Part::Created => return None,
+        Part::End => {
+            let ended = EndRecord::decode(value).ok()?.into_ended(Arc::clone(&slot.execution))?;
+            slot.state = State::Ended(Arc::new(ended));
+        }
+        Part::Started => {
+            if matches!(slot.state, State::Waiting) {
+                slot.state = State::Pending;
+            }
+        }
+        Part::Stopping => slot.stopping = true,
+        Part::Attempts => {
+            slot.attempted = true;
+            let attempts = u32::from_be_bytes(value[..].try_into().ok()?);
+            // The default work group's: others begin anew after a restart, which only makes them more patient.
+            let group = super::super::token::group_hash("");
+            slot.holders.push(Holder { group, current: None, attempts });
+        }
+    }
+    Some(())
+}
+
+fn corrupt(key: &[u8], why: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the entry of executions at key {key:02x?} {why}"))
+}

@@ -1,0 +1,148 @@
+//! Reads: views for inspection, and what there is when somebody begins to follow.
+
+use std::sync::Arc;
+
+use perper_proto::v1;
+
+use super::Executions;
+use super::record::headers;
+use super::table::{Slot, State};
+use crate::engine::{Event, Execution, ExecutionQuery, ExecutionView, Held, SessionId, Timestamp};
+
+pub(super) fn view(slot: &Slot) -> ExecutionView {
+    let held: Vec<Held> = slot
+        .holders
+        .iter()
+        .filter_map(|holder| {
+            holder.current.as_ref().map(|(session, _)| Held { session: *session, attempt: holder.attempts })
+        })
+        .collect();
+    let state = match slot.state {
+        State::Waiting => v1::ExecutionState::Waiting,
+        State::Pending if held.is_empty() => v1::ExecutionState::Pending,
+        State::Pending => v1::ExecutionState::Reserved,
+        State::Ended(_) => v1::ExecutionState::Completed,
+    };
+    ExecutionView {
+        execution: Arc::clone(&slot.execution),
+        state,
+        attempt: slot.attempts(),
+        held,
+        ended: slot.ended().cloned(),
+        stopping: slot.stopping,
+    }
+}
+
+impl ExecutionView {
+    /// In the protocol's form; `summary` leaves arguments and results out.
+    pub fn to_message(&self, now: Timestamp, summary: bool) -> v1::Execution {
+        let execution = &self.execution;
+        let mut end = self.ended.as_ref().map(|ended| ended.end.clone());
+        if let Some(end) = end.as_mut().filter(|_| summary) {
+            end.results.clear();
+        }
+        v1::Execution {
+            execution: execution.id.to_string(),
+            agent: execution.agent.to_string(),
+            instance: execution.instance.to_string(),
+            incarnation: execution.incarnation,
+            delegate: execution.delegate.to_string(),
+            arguments: if summary { Vec::new() } else { execution.arguments.to_vec() },
+            headers: headers(execution),
+            // The reservation is a secret of the parent's worker.
+            parent: execution
+                .parent
+                .as_ref()
+                .map(|(id, _)| v1::Parent { execution: id.to_string(), reservation: Default::default() }),
+            owner: execution.owner.as_ref().map(|owner| v1::Owner { instance: owner.to_string() }),
+            age_ms: now.0.saturating_sub(execution.created.0),
+            remaining_ms: execution.deadline.map_or(0, |deadline| deadline.remaining(now)),
+            linked_stream: execution.linked_stream.as_deref().unwrap_or_default().to_owned(),
+            manual: execution.manual,
+            state: self.state as i32,
+            attempt: self.attempt,
+            end,
+        }
+    }
+}
+
+impl ExecutionQuery {
+    fn matches(&self, execution: &Execution) -> bool {
+        let equal =
+            |wanted: &Option<Arc<str>>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        equal(&self.agent, &execution.agent)
+            && equal(&self.instance, &execution.instance)
+            && (self.delegates.is_empty() || self.delegates.contains(&execution.delegate))
+            && self
+                .parent
+                .as_deref()
+                .is_none_or(|wanted| execution.parent.as_ref().is_some_and(|(parent, _)| **parent == *wanted))
+            && self.caller.is_none_or(|wanted| execution.caller == Some(wanted))
+    }
+}
+
+impl Executions {
+    /// Executions that match, in order of creation, after `after`. Only what is durable.
+    pub(in crate::engine::embedded) fn scan(
+        &self,
+        query: &ExecutionQuery,
+        after: u64,
+        limit: usize,
+    ) -> Vec<ExecutionView> {
+        let visible = |number: u64| {
+            let slot = self.table.get(number)?;
+            (slot.committed && query.matches(&slot.execution)).then(|| view(slot))
+        };
+        // The narrowest index that covers the query; everything else is a walk over all.
+        if let Some(caller) = &query.caller {
+            let mut numbers: Vec<u64> = self.callers.get(caller).into_iter().flatten().copied().collect();
+            numbers.sort_unstable();
+            return numbers
+                .into_iter()
+                .filter(|number| *number > after)
+                .filter_map(visible)
+                .take(limit)
+                .collect();
+        }
+        if let Some(parent) = &query.parent {
+            let parent = self.table.number_of(parent);
+            let mut numbers: Vec<u64> =
+                parent.and_then(|parent| self.children.get(&parent)).into_iter().flatten().copied().collect();
+            numbers.sort_unstable();
+            return numbers
+                .into_iter()
+                .filter(|number| *number > after)
+                .filter_map(visible)
+                .take(limit)
+                .collect();
+        }
+        self.table.numbers_after(after).filter_map(visible).take(limit).collect()
+    }
+
+    /// Ids of what an instance owns.
+    pub(in crate::engine::embedded) fn owned_by(&self, instance: &str) -> Vec<Arc<str>> {
+        let numbers = self.owned.get(instance).into_iter().flatten();
+        numbers
+            .filter_map(|number| self.table.get(*number))
+            .map(|slot| Arc::clone(&slot.execution.id))
+            .collect()
+    }
+
+    /// What can be claimed of an agent, as events.
+    pub(in crate::engine::embedded) fn pending_events(&self, agent: &Arc<str>, events: &mut Vec<Event>) {
+        let numbers = self.pending.get(agent).into_iter().flatten();
+        let slots = numbers.filter_map(|number| self.table.get(*number));
+        events.extend(slots.map(|slot| Event::Pending(Arc::clone(&slot.execution))));
+        events.push(Event::PendingStartReached(Arc::clone(agent)));
+    }
+
+    /// The end of an execution, if it is there, as an event; or that it is gone.
+    pub(in crate::engine::embedded) fn end_event(&self, id: &str) -> Option<Event> {
+        self.table.find(id)?.ended().map(|ended| Event::Ended(Arc::clone(ended)))
+    }
+
+    /// Reservations of a session.
+    pub(in crate::engine::embedded) fn held_by(&self, session: SessionId) -> usize {
+        self.held.get(&session).map_or(0, |held| held.len())
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::engine::{Ended, Execution, SessionId};
+
+/// An execution and what changes about it.
+pub(super) struct Slot {
+    pub(super) execution: Arc<Execution>,
+    pub(super) state: State,
+    /// Its creation is durable.
+    pub(super) committed: bool,
+    /// (Of an instance:) takes no new calls.
+    pub(super) stopping: bool,
+    /// Attempts are on record in the store.
+    pub(super) attempted: bool,
+    /// One for each work group that has, or had, it reserved. Nearly always none or one.
+    pub(super) holders: Vec<Holder>,
+}
+
+pub(super) enum State {
+    /// Kept back until its stream has a listener.
+    Waiting,
+    Pending,
+    Ended(Arc<Ended>),
+}
+
+/// The reservation of one work group.
+pub(super) struct Holder {
+    pub(super) group: u64,
+    /// Who holds it now, with the token; nobody between attempts.
+    pub(super) current: Option<(SessionId, Bytes)>,
+    /// Attempts so far, without those that were given back unharmed.
+    pub(super) attempts: u32,
+}
+
+impl Holder {
+    pub(super) fn is_held_by(&self, token: &[u8]) -> bool {
+        self.current.as_ref().is_some_and(|(_, held)| held == token)
+    }
+}
+
+impl Slot {
+    pub(super) fn new(execution: Execution) -> Self {
+        let state = if execution.starts_on_listener { State::Waiting } else { State::Pending };
+        Self {
+            execution: Arc::new(execution),
+            state,
+            committed: false,
+            stopping: false,
+            attempted: false,
+            holders: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Pending)
+    }
+
+    pub(super) fn ended(&self) -> Option<&Arc<Ended>> {
+        match &self.state {
+            State::Ended(ended) => Some(ended),
+            State::Waiting | State::Pending => None,
+        }
+    }
+
+    /// Whether a token proves a reservation that is in force.
+    pub(super) fn is_held_by(&self, token: &[u8]) -> bool {
+        self.holders.iter().any(|holder| holder.is_held_by(token))
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.holders.iter().map(|holder| holder.attempts).max().unwrap_or_default()
+    }
+}
+
+/// Executions by number and by id.
+#[derive(Default)]
+pub(super) struct Table {
+    slots: HashMap<u64, Slot, NumberHash>,
+    numbers: HashMap<Arc<str>, u64>,
+    last: u64,
+}
+
+/// Numbers are the server's own, so their hash need not withstand anyone.
+pub(super) type NumberHash = std::hash::BuildHasherDefault<NumberHasher>;
+
+#[derive(Default)]
+pub(super) struct NumberHasher(u64);
+
+impl std::hash::Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte) ^ self.0);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing: spreads consecutive numbers over the high bits, which the table looks at too.
+        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
+    }
+}
+
+impl Table {
+    /// The number for the next execution.
+    pub(super) fn next_number(&self) -> u64 {
+        self.last + 1
+    }
+
+    pub(super) fn number_of(&self, id: &str) -> Option<u64> {
+        self.numbers.get(id).copied()
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Slot> {
+        self.slots.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(&number)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Slot> {
+        self.get(self.number_of(id)?)
+    }
+
+    pub(super) fn insert(&mut self, slot: Slot) {
+        let number = slot.execution.number;
+        self.last = self.last.max(number);
+        self.numbers.insert(Arc::clone(&slot.execution.id), number);
+        self.slots.insert(number, slot);
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Slot> {
+        let slot = self.slots.remove(&number)?;
+        self.numbers.remove(&slot.execution.id);
+        Some(slot)
+    }
+
+    /// Numbers in order of creation, after `after`.
+    pub(super) fn numbers_after(&self, after: u64) -> impl Iterator<Item = u64> {
+        let slots = &self.slots;
+        (after + 1..=self.last).filter(move |number| slots.contains_key(number))
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+}

@@ -1,0 +1,166 @@
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use perper_proto::{Reason, v1};
+use perper_store::{Direction, KeyRange, Space, Store, WriteBatch};
+use prost::Message;
+
+use crate::engine::{Identity, Outcome, Result, SessionId};
+
+/// The outcomes of mutations that their clients have not acknowledged, so that a repeat gets the same one.
+///
+/// In memory an outcome that says nothing but "done" costs a few bytes. In the store, all outcomes that one run of
+/// operations has for one session are one entry: key (shard, session, first sequence), written in the same batch as the
+/// changes themselves.
+pub(super) struct Outcomes {
+    shard: u8,
+    sessions: HashMap<SessionId, Kept>,
+    /// Kept since the last [`write`](Outcomes::write).
+    fresh: Vec<(SessionId, v1::Response)>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Everything up to this sequence is acknowledged.
+    floor: u64,
+    outcomes: BTreeMap<u64, Option<Box<v1::Response>>>,
+    /// The entries in the store: first to last sequence.
+    entries: BTreeMap<u64, u64>,
+}
+
+/// Outcomes of one session in one entry of the store.
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(message, repeated, tag = "1")]
+    responses: Vec<v1::Response>,
+}
+
+impl Outcomes {
+    pub(super) fn new(shard: u8) -> Self {
+        Self { shard, sessions: HashMap::new(), fresh: Vec::new() }
+    }
+
+    /// Reads what the store kept for a shard.
+    pub(super) fn recover(shard: u8, store: &dyn Store) -> perper_store::Result<Self> {
+        let mut this = Self::new(shard);
+        for entry in store.range(Space::Intents, KeyRange::prefix(&[OUTCOME, shard]), Direction::Forward) {
+            let (key, value) = entry?;
+            let (Some(session), Ok(entry)) = (session_of(&key), Entry::decode(value)) else {
+                return Err(perper_store::Error::new(
+                    perper_store::ErrorKind::Corrupt,
+                    format!("the outcome at key {key:02x?} cannot be read"),
+                ));
+            };
+            for response in entry.responses {
+                this.remember(session, response, &mut None);
+            }
+            let kept = this.sessions.entry(session).or_default();
+            let first = u64::from_be_bytes(key[key.len() - 8..].try_into().unwrap_or_default());
+            let last = kept.outcomes.last_key_value().map_or(first, |(last, _)| *last);
+            kept.entries.insert(first, last);
+        }
+        Ok(this)
+    }
+
+    /// The outcome of an earlier try, if it is kept; an error if it was acknowledged.
+    pub(super) fn find(&self, identity: Identity) -> Result<Option<Outcome>> {
+        let Some(kept) = self.sessions.get(&identity.session) else { return Ok(None) };
+        if identity.sequence <= kept.floor {
+            return Err(Reason::SequenceAcknowledged
+                .error(format!(
+                    "sequence {} was acknowledged by the client (through {}), so its outcome is no longer kept; use a \
+                     new sequence for a new request",
+                    identity.sequence, kept.floor
+                ))
+                .with("sequence", identity.sequence)
+                .with("acknowledged", kept.floor));
+        }
+        Ok(kept.outcomes.get(&identity.sequence).map(|outcome| match outcome.as_deref() {
+            None => Ok(None),
+            Some(v1::Response { response: Some(v1::response::Response::Error(error)), .. }) => {
+                Err(error.clone())
+            }
+            Some(v1::Response { response, .. }) => Ok(response.clone()),
+        }))
+    }
+
+    /// Keeps an outcome, to be written with the next [`write`](Outcomes::write).
+    pub(super) fn keep(&mut self, identity: Identity, outcome: &Outcome) {
+        let response = match outcome {
+            Ok(response) => response.clone(),
+            Err(error) => Some(v1::response::Response::Error(error.clone())),
+        };
+        let response = v1::Response { sequence: identity.sequence, response };
+        let mut fresh = Some(std::mem::take(&mut self.fresh));
+        self.remember(identity.session, response, &mut fresh);
+        self.fresh = fresh.unwrap_or_default();
+    }
+
+    fn remember(
+        &mut self,
+        session: SessionId,
+        response: v1::Response,
+        fresh: &mut Option<Vec<(SessionId, v1::Response)>>,
+    ) {
+        let kept = self.sessions.entry(session).or_default();
+        let in_memory = response.response.is_some().then(|| Box::new(response.clone()));
+        kept.outcomes.insert(response.sequence, in_memory);
+        if let Some(fresh) = fresh {
+            fresh.push((session, response));
+        }
+    }
+
+    /// Adds what was kept since the last time to the batch with the changes themselves.
+    pub(super) fn write(&mut self, batch: &mut WriteBatch) {
+        let mut fresh = std::mem::take(&mut self.fresh).into_iter().peekable();
+        while let Some((session, response)) = fresh.next() {
+            let first = response.sequence;
+            let mut last = first;
+            let mut entry = Entry { responses: vec![response] };
+            // A run of one session's requests is ascending, so its entry is found again by its first sequence.
+            while let Some((_, response)) =
+                fresh.next_if(|(next, response)| *next == session && response.sequence > last)
+            {
+                last = response.sequence;
+                entry.responses.push(response);
+            }
+            if let Some(kept) = self.sessions.get_mut(&session) {
+                kept.entries.insert(first, last);
+            }
+            batch.put(Space::Intents, &key(self.shard, session, first), Bytes::from(entry.encode_to_vec()));
+        }
+    }
+
+    /// Forgets everything up to a sequence; with `u64::MAX`, the session.
+    pub(super) fn acknowledge(&mut self, session: SessionId, through: u64, batch: &mut WriteBatch) {
+        let Some(kept) = self.sessions.get_mut(&session) else { return };
+        kept.floor = kept.floor.max(through);
+        kept.outcomes = match through.checked_add(1) {
+            Some(next) => kept.outcomes.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        while let Some(entry) = kept.entries.first_entry().filter(|entry| *entry.get() <= through) {
+            batch.delete(Space::Intents, &key(self.shard, session, *entry.key()));
+            entry.remove();
+        }
+        if through == u64::MAX {
+            self.sessions.remove(&session);
+        }
+    }
+}
+
+/// The first byte of the keys of outcomes.
+const OUTCOME: u8 = 1;
+
+fn key(shard: u8, session: SessionId, first: u64) -> [u8; 26] {
+    let mut key = [0; 26];
+    key[0] = OUTCOME;
+    key[1] = shard;
+    key[2..18].copy_from_slice(&session.to_bytes());
+    key[18..].copy_from_slice(&first.to_be_bytes());
+    key
+}
+
+fn session_of(key: &[u8]) -> Option<SessionId> {
+    (key.len() == 26).then(|| SessionId::from_bytes(&key[2..18]))?
+}

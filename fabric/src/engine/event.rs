@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{EndReason, Ended, Execution, SessionId};
+
+/// What a server can ask to be told of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Executions of an agent that can be claimed.
+    Pending(Arc<str>),
+    /// The end of an execution, by id.
+    End(Arc<str>),
+    /// Items, listeners and the end of a stream, by id.
+    Stream(Arc<str>),
+    /// Executions of an agent in every state; of all agents if none is named.
+    Executions(Option<Arc<str>>),
+    /// Every stream's record.
+    Streams,
+}
+
+/// Something has changed, durably.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An execution can be claimed in some work group: it is new, was started, or a reservation was given back.
+    Pending(Arc<Execution>),
+    /// Everything pending when [`Subject::Pending`] was followed has been told.
+    PendingStartReached(Arc<str>),
+    /// An execution was claimed; for observers of state only.
+    Claimed(Arc<Execution>),
+    /// An execution has ended.
+    Ended(Arc<Ended>),
+    /// An execution is gone altogether.
+    Removed(Arc<Execution>),
+    /// A reservation is over without its holder's doing.
+    Revoked {
+        /// Who held it.
+        session: SessionId,
+        /// The reservation.
+        token: Bytes,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Attached calls whose parent's attempt is over, by id: to be cancelled. Told again after a restart.
+    Orphaned(Vec<Arc<str>>),
+    /// A stream has new items, or its end, or other options.
+    StreamChanged(Arc<str>),
+    /// A stream has its first listener; the linked execution may start.
+    StreamListened {
+        /// The stream.
+        stream: Arc<str>,
+        /// Its generator's execution, if there is one.
+        linked_execution: Option<Arc<str>>,
+    },
+    /// A later attach took the listener over.
+    ListenerTakenOver {
+        /// Who had it.
+        session: SessionId,
+        /// The stream.
+        stream: Arc<str>,
+        /// The listener.
+        listener: Arc<str>,
+        /// The epoch that is over.
+        epoch: u64,
+    },
+    /// The stream is gone.
+    StreamDestroyed {
+        /// The stream.
+        stream: Arc<str>,
+        /// Its generator's execution, to be cancelled.
+        linked_execution: Option<Arc<str>>,
+    },
+}
+
+/// Is told what has changed. One for each server.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes events, in order, on whatever thread made them durable. It must not block; it may call the engine.
+    fn notify(&self, events: Vec<Event>);
+}

@@ -1,0 +1,150 @@
+//! The engine: keeps the Fabric's objects and changes them, one at a time.
+//!
+//! [`Engine`] is stated in the terms of the domain and promises only what an engine on one machine and one over a
+//! cluster can both hold:
+//!
+//! * each [`Operation`] changes one object atomically; what reaches wider is recorded on the root object and carried
+//!   out by the [broker](crate::broker) in steps that any server can repeat;
+//! * an outcome is handed over, and an event told, only once it is as durable as configured;
+//! * the outcome of a mutation with an identity is kept until its session acknowledges it, so that a repeat gets the
+//!   same one;
+//! * events are level-triggered: they may come late, and twice, and steps between may be missing, but the last state
+//!   is always told;
+//! * nothing here waits by polling.
+
+mod clock;
+mod embedded;
+mod event;
+mod execution;
+mod operation;
+
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use embedded::{Embedded, EmbeddedOptions};
+pub use event::{Event, Observer, Subject};
+pub use execution::{Claim, EndReason, Ended, Execution, ExecutionQuery, ExecutionView, Held, Reservation};
+pub use operation::{
+    AttachListener, DictionaryRequest, ExecutionRequest, Identity, ListRequest, Operation, Outcome, Request,
+    SessionId, StreamRequest, Timestamp,
+};
+use perper_proto::v1;
+
+/// What a stored object, a page of them, or a scan answers.
+pub type Result<T> = std::result::Result<T, v1::Error>;
+
+/// Called once, with the outcome of each operation in order, when all of them are durable. It must not block.
+pub type Done = Box<dyn FnOnce(Vec<Outcome>) + Send>;
+
+/// Called once for a batch of claims, with an answer for each, in order. It must not block.
+pub type ClaimDone = Box<dyn FnOnce(Vec<Option<Reservation>>) + Send>;
+
+/// A page of items for one listener.
+#[derive(Debug, Clone, Default)]
+pub struct Items {
+    /// Batches in order, cut so that they begin at the key asked for.
+    pub batches: Vec<v1::ItemBatch>,
+    /// The last key in `batches` or skipped by them.
+    pub last_key: Option<i64>,
+    /// Items in `batches`.
+    pub count: u64,
+    /// The stream has ended and nothing follows.
+    pub end: Option<v1::StreamEnd>,
+}
+
+/// Which items to read.
+#[derive(Debug, Clone)]
+pub struct ReadItems {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The first key wanted.
+    pub from_key: i64,
+    /// At most so many items, and bytes of values, except that one item always fits.
+    pub max_items: u64,
+    /// See `max_items`.
+    pub max_bytes: u64,
+}
+
+/// Keeps the objects of a Fabric: executions, streams with their items and listeners, dictionaries, lists, sessions.
+///
+/// Methods that take a callback return at once; the callback may run before they do, on any thread. Operations handed
+/// over by one thread take effect in that order.
+pub trait Engine: Send + Sync + 'static {
+    /// Made when the data was: tells clients that they are still talking to the same Fabric.
+    fn cluster_id(&self) -> &str;
+
+    /// Optional features, as `HelloResponse.features` lists them.
+    fn features(&self) -> &[&'static str];
+
+    /// Sets the one observer of this server. Called once, before anything else.
+    fn observe(&self, observer: Arc<dyn Observer>);
+
+    /// Begins to tell events about a subject, starting with everything there is now.
+    fn follow(&self, subject: Subject);
+
+    /// Ends what [`follow`](Engine::follow) began. Events under way may still come.
+    fn unfollow(&self, subject: Subject);
+
+    /// Carries out operations in order, each on one object.
+    fn apply(&self, operations: Vec<Operation>, done: Done);
+
+    /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable.
+    fn claim(&self, claims: Vec<Claim>, done: ClaimDone);
+
+    /// The number of the last execution created before this boot: up to it, a session may come back that works on one.
+    fn recovered_through(&self) -> u64;
+
+    /// Takes over reservations of a former boot for the session that still works on them; answers those that stand.
+    fn adopt(&self, session: SessionId, tokens: &[bytes::Bytes]) -> Vec<Reservation>;
+
+    /// Gives back every reservation of a session but those of `keep`.
+    fn release_reservations(&self, session: SessionId, keep: &[bytes::Bytes]);
+
+    /// Records that the session exists, so that a restart renews its lease.
+    fn open_session(&self, session: SessionId, hello: v1::HelloRequest, done: Done);
+
+    /// Forgets the session and the outcomes kept for it.
+    fn close_session(&self, session: SessionId);
+
+    /// The sessions on record.
+    fn sessions(&self) -> Vec<(SessionId, v1::HelloRequest)>;
+
+    /// Forgets outcomes of a session up to a sequence.
+    fn acknowledge(&self, session: SessionId, through: u64);
+
+    /// Executions that match, in order of creation, after `after`.
+    fn scan_executions(&self, query: &ExecutionQuery, after: u64, limit: usize) -> Vec<ExecutionView>;
+
+    /// Items of a stream.
+    fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>);
+
+    /// Streams in order of id, after `after`.
+    fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream>;
+
+    /// Listeners of a stream, or of all, in order, after (stream, name).
+    fn scan_listeners(&self, stream: Option<&str>, after: (&str, &str), limit: usize) -> Vec<v1::Listener>;
+
+    /// Dictionaries and lists, in order of kind and id.
+    fn scan_states(&self, after: (v1::StateKind, &str), limit: usize) -> Vec<v1::State>;
+
+    /// What an instance owns, in any order.
+    fn owned_by(&self, instance: &str) -> Vec<Owned>;
+
+    /// Commits what waits and closes the storage.
+    fn close(&self) -> Result<()>;
+}
+
+/// An object that an instance owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owned {
+    /// An execution, by id.
+    Execution(Arc<str>),
+    /// A stream, by id.
+    Stream(Arc<str>),
+    /// A named listener, by stream and name.
+    Listener(Arc<str>, Arc<str>),
+    /// A dictionary, by id.
+    Dictionary(Arc<str>),
+    /// A list, by id.
+    List(Arc<str>),
+}
