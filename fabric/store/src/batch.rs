@@ -36,6 +36,7 @@ struct Stored {
     space: Space,
     key: Range<usize>,
     action: Action,
+    new: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub enum Op<'a> {
         key: &'a [u8],
         /// The new value.
         value: Value<'a>,
+        /// Whether the writer knows that the key is not there yet.
+        new: bool,
     },
     /// Removes a key, if it is there.
     Delete {
@@ -128,6 +131,16 @@ impl WriteBatch {
         self.push(space, key, action);
     }
 
+    /// Sets the value of a key that, as the caller knows for certain, is not there: neither stored nor in a batch on its
+    /// way. If it is deleted again soon, the store on disk need never hear of it. Saying so wrongly may bring a
+    /// deleted value back.
+    pub fn put_new(&mut self, space: Space, key: &[u8], value: Bytes) {
+        self.put(space, key, value);
+        if let Some(op) = self.ops.last_mut() {
+            op.new = true;
+        }
+    }
+
     /// Sets the value of a key, copying it.
     pub fn put_slice(&mut self, space: Space, key: &[u8], value: &[u8]) {
         if value.len() > COPY_UP_TO {
@@ -180,10 +193,10 @@ impl WriteBatch {
             let (space, key) = (op.space, &self.arena[op.key.clone()]);
             match &op.action {
                 Action::PutCopied(value) => {
-                    Op::Put { space, key, value: Value::Copied(&self.arena[value.clone()]) }
+                    Op::Put { space, key, value: Value::Copied(&self.arena[value.clone()]), new: op.new }
                 }
                 Action::PutShared(index) => {
-                    Op::Put { space, key, value: Value::Shared(&self.shared[*index]) }
+                    Op::Put { space, key, value: Value::Shared(&self.shared[*index]), new: op.new }
                 }
                 Action::Delete => Op::Delete { space, key },
                 Action::DeleteRange { end } => {
@@ -207,7 +220,7 @@ impl WriteBatch {
             });
         }
         let key = self.copy(key);
-        self.ops.push(Stored { space, key, action });
+        self.ops.push(Stored { space, key, action, new: false });
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range<usize> {

@@ -7,6 +7,7 @@ use ::fjall::config::CompressionPolicy;
 use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use bytes::Bytes;
 
+use crate::base::Base;
 use crate::{
     Direction, Durability, Entries, Error, ErrorKind, KeyRange, Op, Result, Space, Store, StoreKind,
     WriteBatch,
@@ -77,7 +78,7 @@ impl Store for FjallStore {
         let mut put: Vec<(Space, &[u8])> = Vec::new();
         for op in group.iter().flat_map(WriteBatch::iter) {
             match op {
-                Op::Put { space, key, value } => {
+                Op::Put { space, key, value, .. } => {
                     if ranged {
                         put.push((space, key));
                     }
@@ -138,6 +139,22 @@ impl Store for FjallStore {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+}
+
+impl Base for FjallStore {
+    fn sync(&self) -> Result<()> {
+        self.database
+            .persist(PersistMode::SyncAll)
+            .map_err(|error| fjall_error("flushing the fjall store", &error))
+    }
+
+    fn keys(&self, space: Space, start: &[u8], end: &[u8]) -> Box<dyn Iterator<Item = Result<Bytes>> + Send> {
+        let keys = self.keyspace(space).range(start..end);
+        Box::new(keys.map(|guard| match guard.key() {
+            Ok(key) => Ok(Bytes::from(key)),
+            Err(error) => Err(fjall_error("reading from the fjall store", &error)),
+        }))
     }
 }
 

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use self::format::Format;
 use self::lock::Lock;
-use crate::{Durability, Error, ErrorKind, FjallStore, MemoryStore, Result, SledStore, Store, StoreKind};
+use crate::{
+    Durability, Error, ErrorKind, JournalOptions, JournaledStore, MemoryStore, Result, Store, StoreKind,
+};
 
 /// The version of the folder that this server writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -81,8 +83,10 @@ impl DataFolder {
         let path = self.store_path();
         Ok(match self.format.store {
             StoreKind::Memory => Arc::new(MemoryStore::new()),
-            StoreKind::Sled => Arc::new(SledStore::open(&path, durability)?),
-            StoreKind::Fjall => Arc::new(FjallStore::open(&path, durability)?),
+            StoreKind::Sled => Arc::new(JournaledStore::sled(&path, durability, JournalOptions::default())?),
+            StoreKind::Fjall => {
+                Arc::new(JournaledStore::fjall(&path, durability, JournalOptions::default())?)
+            }
         })
     }
 

@@ -9,12 +9,14 @@
 //! * [`DataFolder`] is the folder that a server owns: locked, versioned, counting its boots.
 //! * [`HeadRoom`] watches the free space of the disk, so that a full one is met with refusals and not with errors.
 
+mod base;
 mod batch;
 mod committer;
 mod error;
 mod fjall;
 mod folder;
 mod headroom;
+mod journal;
 mod memory;
 mod range;
 mod sled;
@@ -27,6 +29,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use fjall::FjallStore;
 pub use folder::{ClusterId, DataFolder, FORMAT_VERSION};
 pub use headroom::HeadRoom;
+pub use journal::{JournalOptions, JournaledStore};
 pub use memory::MemoryStore;
 pub use range::{Direction, Entries, Entry, KeyRange};
 pub use sled::SledStore;

@@ -51,7 +51,7 @@ impl Store for MemoryStore {
         let mut spaces = self.write();
         for op in group.iter().flat_map(WriteBatch::iter) {
             match op {
-                Op::Put { space, key, value } => {
+                Op::Put { space, key, value, .. } => {
                     spaces[space.index()].insert(Bytes::copy_from_slice(key), value.to_bytes());
                 }
                 Op::Delete { space, key } => {

@@ -22,6 +22,7 @@ use ::sled::{Batch, Db, IVec, Mode};
 use bytes::Bytes;
 
 use self::chunks::Chunks;
+use crate::base::Base;
 use crate::{
     Direction, Durability, Entries, Error, ErrorKind, KeyRange, Op, Result, Space, Store, StoreKind,
     WriteBatch,
@@ -80,7 +81,7 @@ impl SledStore {
         let mut changes = Changes::new();
         for op in group.iter().flat_map(WriteBatch::iter) {
             match op {
-                Op::Put { space, key, value } => {
+                Op::Put { space, key, value, .. } => {
                     self.chunks.remove(&self.db, &mut changes, space, key)?;
                     self.chunks.put(&mut changes, space, key, value.as_slice());
                 }
@@ -175,6 +176,21 @@ impl Store for SledStore {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+}
+
+impl Base for SledStore {
+    fn sync(&self) -> Result<()> {
+        self.db.flush().map_err(|error| sled_error("flushing the sled store", &error))?;
+        self.file.sync_all().map_err(|error| Error::io("flushing the sled store to disk", &error))
+    }
+
+    fn keys(&self, space: Space, start: &[u8], end: &[u8]) -> Box<dyn Iterator<Item = Result<Bytes>> + Send> {
+        let keys = self.db.range(keys::value(space, start)..keys::value(space, end)).keys();
+        Box::new(keys.map(|key| match key {
+            Ok(key) => Ok(Bytes::copy_from_slice(keys::without_space(&key))),
+            Err(error) => Err(sled_error("reading from the sled store", &error)),
+        }))
     }
 }
 

@@ -46,6 +46,11 @@ impl Space {
         self as u8
     }
 
+    /// The space with this number.
+    pub(crate) fn from_number(number: u8) -> Option<Space> {
+        Space::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
     /// The place of this space in an array with one element per space.
     pub(crate) const fn index(self) -> usize {
         self as usize - 1

@@ -6,17 +6,32 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use perper_store::{
-    Direction, Durability, ErrorKind, FjallStore, KeyRange, MAX_KEY_BYTES, MemoryStore, SledStore, Space,
-    Store, StoreKind, WriteBatch,
+    Direction, Durability, ErrorKind, FjallStore, JournalOptions, JournaledStore, KeyRange, MAX_KEY_BYTES,
+    MemoryStore, SledStore, Space, Store, WriteBatch,
 };
 
 type Model = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
 
-fn open(kind: StoreKind, path: &Path, durability: Durability) -> Arc<dyn Store> {
+/// What is tested: the stores by themselves, and behind a journal whose layers are small, so that checkpoints happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    Sled,
+    Fjall,
+    JournaledSled,
+    JournaledFjall,
+}
+
+fn open(kind: Kind, path: &Path, durability: Durability) -> Arc<dyn Store> {
+    let small = || JournalOptions { rotate_bytes: 20_000, stall_bytes: 100_000 };
     match kind {
-        StoreKind::Memory => Arc::new(MemoryStore::new()),
-        StoreKind::Sled => Arc::new(SledStore::open(path, durability).expect("sled opens")),
-        StoreKind::Fjall => Arc::new(FjallStore::open(path, durability).expect("fjall opens")),
+        Kind::Memory => Arc::new(MemoryStore::new()),
+        Kind::Sled => Arc::new(SledStore::open(path, durability).expect("sled opens")),
+        Kind::Fjall => Arc::new(FjallStore::open(path, durability).expect("fjall opens")),
+        Kind::JournaledSled => Arc::new(JournaledStore::sled(path, durability, small()).expect("sled opens")),
+        Kind::JournaledFjall => {
+            Arc::new(JournaledStore::fjall(path, durability, small()).expect("fjall opens"))
+        }
     }
 }
 
@@ -255,12 +270,12 @@ fn a_closed_store_takes_no_more(store: &dyn Store) {
 }
 
 /// Runs `write`, and then `check` at once and, where there is a folder, after each of two reopenings.
-fn across_reopening(kind: StoreKind, write: impl FnOnce(&dyn Store), check: impl Fn(&dyn Store)) {
+fn across_reopening(kind: Kind, write: impl FnOnce(&dyn Store), check: impl Fn(&dyn Store)) {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let store = open(kind, folder.path(), Durability::Process);
     write(&*store);
     check(&*store);
-    if kind != StoreKind::Memory {
+    if kind != Kind::Memory {
         drop(store);
         let store = open(kind, folder.path(), Durability::Process);
         check(&*store);
@@ -270,7 +285,7 @@ fn across_reopening(kind: StoreKind, write: impl FnOnce(&dyn Store), check: impl
     }
 }
 
-fn fresh(kind: StoreKind, test: impl FnOnce(&dyn Store)) {
+fn fresh(kind: Kind, test: impl FnOnce(&dyn Store)) {
     across_reopening(kind, test, |_| {});
 }
 
@@ -334,7 +349,9 @@ macro_rules! contract {
 }
 
 contract! {
-    memory: StoreKind::Memory;
-    sled: StoreKind::Sled;
-    fjall: StoreKind::Fjall;
+    memory: Kind::Memory;
+    sled: Kind::Sled;
+    fjall: Kind::Fjall;
+    journaled_sled: Kind::JournaledSled;
+    journaled_fjall: Kind::JournaledFjall;
 }

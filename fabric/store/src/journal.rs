@@ -1,0 +1,242 @@
+//! A store behind a journal.
+//!
+//! Neither sled nor fjall alone does what the Fabric needs: with sled each group of changes waits for the disk even
+//! when only the end of the process is to be survived, and every change is written several times; both spend more
+//! on a value that lives for a second than on one that stays. So, whatever the store:
+//!
+//! 1. A commit appends one checksummed record to a *journal* file, and flushes it where power may fail. That is all that
+//!    an acknowledgement waits for.
+//! 2. Its changes go to a *layer* in memory, over the store. Reads look there first.
+//! 3. When the journal file is large enough, the layer is frozen, a new file and a new layer begin, and a thread writes
+//!    the frozen one to the store, flushes that, and deletes the file (a *checkpoint*). What was made and deleted
+//!    within one layer never gets that far.
+//! 4. A start reads the files that are left into a frozen layer. To write it once more does no harm, wherever the last
+//!    checkpoint was cut short.
+//!
+//! So the promises are kept by the journal, in the same way for every store, and hold as long as what the store was asked
+//! to flush is on the disk.
+
+mod checkpoint;
+mod files;
+mod layer;
+mod merge;
+mod record;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+
+use self::checkpoint::Checkpoints;
+use self::files::{JournalFile, Replay};
+use self::layer::Layer;
+use self::merge::Merged;
+use crate::base::Base;
+use crate::{
+    Direction, Durability, Entries, Error, ErrorKind, FjallStore, KeyRange, Op, Result, SledStore, Space,
+    Store, StoreKind, WriteBatch,
+};
+
+/// Sizes of the journal.
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    /// A file of this size ends its layer, once the checkpoint before is done. It bounds the memory of a layer and the
+    /// time of a start.
+    pub rotate_bytes: u64,
+    /// At this size commits wait for the checkpoint before.
+    pub stall_bytes: u64,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { rotate_bytes: 64 << 20, stall_bytes: 256 << 20 }
+    }
+}
+
+/// An ordered store on a slower one.
+pub struct JournaledStore {
+    checkpoints: Arc<Checkpoints>,
+    writer: Mutex<Writer>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    durability: Durability,
+    options: JournalOptions,
+}
+
+struct Writer {
+    file: JournalFile,
+    /// Where a record is put together; kept for its room.
+    record: Vec<u8>,
+    closed: bool,
+}
+
+impl JournaledStore {
+    /// Opens the store in `folder`: a sled store, its journal beside it.
+    pub fn sled(folder: &Path, durability: Durability, options: JournalOptions) -> Result<Self> {
+        let base = SledStore::open(&folder.join("sled"), Durability::Memory)?;
+        Self::open(&folder.join("journal"), Box::new(base), durability, options)
+    }
+
+    /// Opens the store in `folder`: a fjall store, its journal beside it.
+    pub fn fjall(folder: &Path, durability: Durability, options: JournalOptions) -> Result<Self> {
+        let base = FjallStore::open(&folder.join("fjall"), Durability::Memory)?;
+        Self::open(&folder.join("journal"), Box::new(base), durability, options)
+    }
+
+    /// Opens the journal in `folder` over a store, which nobody else writes to.
+    pub(crate) fn open(
+        folder: &Path,
+        base: Box<dyn Base>,
+        durability: Durability,
+        options: JournalOptions,
+    ) -> Result<Self> {
+        let Replay { records, files, next_generation } = files::replay(folder)?;
+        let layer = Layer::default();
+        let checkpoints = Checkpoints::new(folder, base);
+        let mut replayed = 0_u64;
+        for record in records {
+            let record = record?;
+            replayed += 1;
+            for op in record.ops() {
+                // What is new here may be in the store already, from a checkpoint that was cut short.
+                let op = match op? {
+                    Op::Put { space, key, value, .. } => Op::Put { space, key, value, new: false },
+                    op => op,
+                };
+                checkpoints.apply_over_base(&layer, op)?;
+            }
+        }
+        if replayed > 0 {
+            tracing::info!(records = replayed, files = files.len(), "read the journal");
+        }
+        let file = JournalFile::create(folder, next_generation)?;
+        checkpoints.resume(layer, files);
+        let thread = thread::Builder::new()
+            .name("perper-checkpoint".to_owned())
+            .spawn({
+                let checkpoints = Arc::clone(&checkpoints);
+                move || checkpoints.run()
+            })
+            .map_err(|error| Error::io("starting the thread that writes checkpoints", &error))?;
+        Ok(Self {
+            checkpoints,
+            writer: Mutex::new(Writer { file, record: Vec::new(), closed: false }),
+            thread: Mutex::new(Some(thread)),
+            durability,
+            options,
+        })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the layer if it is time for that.
+    fn rotate_if_due(&self, writer: &mut Writer) -> Result<()> {
+        let size = writer.file.size();
+        if size < self.options.rotate_bytes {
+            return Ok(());
+        }
+        if size < self.options.stall_bytes {
+            if !self.checkpoints.is_idle() {
+                return Ok(());
+            }
+        } else {
+            self.checkpoints.wait_until_idle()?;
+        }
+        self.rotate(writer)
+    }
+
+    fn rotate(&self, writer: &mut Writer) -> Result<()> {
+        let next = JournalFile::create(self.checkpoints.folder(), writer.file.generation() + 1)?;
+        let former = std::mem::replace(&mut writer.file, next);
+        self.checkpoints.freeze(former);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.checkpoints.stop();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes checkpoints panicked");
+        }
+    }
+}
+
+impl Store for JournaledStore {
+    fn commit(&self, group: &[WriteBatch]) -> Result<()> {
+        group.iter().try_for_each(WriteBatch::check)?;
+        let mut writer = self.writer();
+        let writer = &mut *writer;
+        if writer.closed {
+            return Err(Error::new(ErrorKind::Closed, "the store is closed"));
+        }
+        self.checkpoints.check()?;
+        record::encode(&mut writer.record, writer.file.generation(), group);
+        if writer.record.is_empty() {
+            return Ok(());
+        }
+        writer.file.append(&writer.record)?;
+        if self.durability == Durability::Sync {
+            writer.file.sync()?;
+        }
+        self.checkpoints.apply_group(group)?;
+        record::shrink(&mut writer.record);
+        self.rotate_if_due(writer)
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
+        let layers = self.checkpoints.layers();
+        for layer in layers.iter() {
+            if let Some(value) = layer.get(space, key) {
+                return Ok(value);
+            }
+        }
+        self.checkpoints.base().get(space, key)
+    }
+
+    fn range(&self, space: Space, range: KeyRange, direction: Direction) -> Entries {
+        if range.is_empty() {
+            return Box::new(std::iter::empty());
+        }
+        // The layers first: what leaves a layer later is in the store by then.
+        let layers = self.checkpoints.layers();
+        let base = self.checkpoints.base().range(space, range.clone(), direction);
+        Box::new(Merged::new(layers, base, space, &range, direction))
+    }
+
+    fn disk_usage(&self) -> Result<u64> {
+        let active = self.writer().file.size();
+        Ok(self.checkpoints.base().disk_usage()? + active + self.checkpoints.frozen_bytes())
+    }
+
+    fn close(&self) -> Result<()> {
+        let mut writer = self.writer();
+        if writer.closed {
+            return Ok(());
+        }
+        writer.closed = true;
+        self.checkpoints.wait_until_idle()?;
+        self.rotate(&mut writer)?;
+        self.checkpoints.wait_until_idle()?;
+        self.stop();
+        writer.file.remove()?;
+        self.checkpoints.base().close()
+    }
+
+    fn kind(&self) -> StoreKind {
+        self.checkpoints.base().kind()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+impl Drop for JournaledStore {
+    fn drop(&mut self) {
+        // Without `close` this is as good as a crash: the journal has what the store has not.
+        self.stop();
+    }
+}
