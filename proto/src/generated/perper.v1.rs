@@ -3099,6 +3099,10 @@ pub struct AttachListenerRequest {
     /// Only items local to the server that serves this session.
     #[prost(bool, tag = "10")]
     pub local_to_data: bool,
+    /// Distinguishes the unnamed listeners of one session; the client's choice, and the same again after a re-attach of
+    /// the session, so that the listener goes on and is not a new one. Ignored for named listeners.
+    #[prost(uint64, tag = "11")]
+    pub place: u64,
     /// Where a new listener starts; a named one that exists goes on where it was acknowledged.
     #[prost(oneof = "attach_listener_request::Start", tags = "4, 5, 6, 7")]
     pub start: ::core::option::Option<attach_listener_request::Start>,
@@ -4235,7 +4239,8 @@ pub struct ClientFrame {
     /// More credit for listens and attached listeners, and what listeners have processed.
     #[prost(message, repeated, tag = "4")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
-    /// Sequences of calls (CreateExecution with `wait`) whose completion has been received: the server forgets them.
+    /// Sequences of calls (CreateExecution with `wait`, StartInstance) whose end has been received: the server forgets the
+    /// executions.
     #[prost(uint64, repeated, tag = "5")]
     pub received: ::prost::alloc::vec::Vec<u64>,
     /// Ends the session after the frame: as CloseSession. The server ends the stream when it is done.
@@ -4339,7 +4344,7 @@ pub struct ServerFrame {
     /// In the first frame, and only there.
     #[prost(message, optional, tag = "1")]
     pub attached: ::core::option::Option<Attached>,
-    /// Sequences of requests that succeeded and have nothing to say beyond that.
+    /// Sequences of requests that succeeded and have nothing to say beyond that; of CreateExecution, those that created.
     #[prost(uint64, repeated, tag = "2")]
     pub succeeded: ::prost::alloc::vec::Vec<u64>,
     /// The answers that say something. A request has exactly one answer, here or in `succeeded`.
