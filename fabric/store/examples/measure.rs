@@ -2,7 +2,7 @@
 //!
 //! * small batches, 1, 64 and 1000 of them handed to the store at once: what a group costs;
 //! * calls: what the Fabric writes for a call (two puts, and a delete somewhat later), in groups of 256 calls;
-//! * items: batches of 100 KB as streams write them, deleted by range when 64 MB came after them;
+//! * items: batches of 100 KB as streams write them, deleted by range when 16 MB came after them;
 //! * latency: one committer, one waiting at a time.
 
 use std::path::Path;
@@ -114,7 +114,12 @@ fn calls(store: Arc<dyn Store>, time: Duration) -> Result<String, Failure> {
             for (lag, value) in [(0, 150), (LIVE / 2, 60)] {
                 let Some(number) = u64::checked_sub(number, lag) else { continue };
                 let mut batch = WriteBatch::with_capacity(1, 174);
-                batch.put_slice(Space::Executions, &key(number), &[7; 150][..value]);
+                let value = Bytes::from_static(&[7; 150][..value]);
+                if lag == 0 {
+                    batch.put_new(Space::Executions, &key(number), value);
+                } else {
+                    batch.put(Space::Executions, &key(number), value);
+                }
                 batches.push(batch);
             }
             let Some(number) = number.checked_sub(LIVE) else { continue };
@@ -130,7 +135,7 @@ fn calls(store: Arc<dyn Store>, time: Duration) -> Result<String, Failure> {
 
 fn items(store: Arc<dyn Store>, time: Duration) -> Result<String, Failure> {
     const BYTES: usize = 100_000;
-    const LIVE: u64 = 640;
+    const LIVE: u64 = 160;
     let value = Bytes::from(vec![7; BYTES]);
     let key = |number: u64| number.to_be_bytes();
     let start = Instant::now();
@@ -139,7 +144,7 @@ fn items(store: Arc<dyn Store>, time: Duration) -> Result<String, Failure> {
         let mut batches = Vec::new();
         for number in number..number + 4 {
             let mut batch = WriteBatch::new();
-            batch.put(Space::Items, &key(number), value.clone());
+            batch.put_new(Space::Items, &key(number), value.clone());
             batches.push(batch);
         }
         number += 4;
