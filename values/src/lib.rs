@@ -13,6 +13,7 @@ mod integer;
 mod key;
 mod reader;
 pub mod reference;
+mod serde;
 mod uuid;
 mod validate;
 mod value;
@@ -28,6 +29,10 @@ pub use integer::{Integer, IntegerParts};
 pub use key::{MAX_KEY_DEPTH, decode_key, encode_key, key_from_encoded};
 pub use reader::{MAX_DEPTH, Reader, Token};
 pub use reference::{Options, Reference};
+pub use serde::{
+    Deserializer, RAW, REFERENCE, RawValue, SET, Serializer, Set, from_slice, from_validated, to_buffer,
+    to_vec, with,
+};
 pub use uuid::Uuid;
 pub use validate::validate;
 pub use value::Value;

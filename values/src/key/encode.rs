@@ -1,6 +1,6 @@
 //! From values to keys.
 
-use super::layout::{ARRAY, BYTES, DATE_TIME, END, ESCAPED, FALSE, NUMBER, REFERENCE, TEXT, TRUE, UUID};
+use super::layout::{ARRAY, BYTES, DATE_TIME, END, ESCAPED, FALSE, REFERENCE, TEXT, TRUE, UUID};
 use super::{MAX_KEY_DEPTH, number};
 use crate::reference::CAPABILITY;
 use crate::{Error, ErrorKind, Options, Result, Value, canonicalise, encode};
