@@ -36,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// Connections held at once; further ones wait to be accepted.
     pub max_connections: usize,
+    /// RPCs in flight on one connection; further ones wait at the client (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+    pub max_rpcs_per_connection: u32,
 
     /// How long a session lives without a sign of its client.
     pub session_lease: Duration,
@@ -96,6 +98,7 @@ impl Default for Config {
             durability: None,
             limits: Limits::default(),
             max_connections: 16_384,
+            max_rpcs_per_connection: 1_024,
             session_lease: Duration::from_secs(20),
             reset_grace: Duration::from_secs(5),
             max_attempts: 16,
@@ -207,4 +210,13 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// The name of a durability, as flags and logs have it.
+pub(crate) fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "memory",
+        Durability::Process => "process",
+        Durability::Sync => "sync",
+    }
 }

@@ -1,0 +1,106 @@
+//! The one place where the services meet the server around them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use perper_store::{ClusterId, DataFolder, MemoryStore, Store};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::Error;
+use crate::config::{Config, Storage};
+use crate::metrics::Metrics;
+
+/// What the server hands to its services.
+#[derive(Clone, Debug)]
+pub(crate) struct Shell {
+    /// What the server was told.
+    pub(crate) config: Arc<Config>,
+    /// What it counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Cancelled by the server when it begins to stop. Attached sessions are then told (`ServerFrame.draining`) and
+    /// their streams ended as soon as what is in flight is answered; when all connections are closed, or the grace is
+    /// over, [`Backend::close`] is called.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled by the services when the storage has failed for good: health turns to `NOT_SERVING`, so that whoever
+    /// watches restarts the server.
+    pub(crate) storage_failed: CancellationToken,
+}
+
+/// What the services hand to the server.
+pub(crate) struct Backend {
+    /// The services of `perper.v1`, and any other. Each must be built with `max_decoding_message_size` and
+    /// `max_encoding_message_size` of `limits.message_bytes`; the server refuses larger ones before they get there.
+    pub(crate) routes: Routes,
+    /// Which data this is.
+    pub(crate) cluster_id: ClusterId,
+    /// How many times it was opened.
+    pub(crate) boot_epoch: u64,
+    /// How long it took to read what was stored.
+    pub(crate) recovery: Duration,
+    /// Brings everything to disk. Called once, after the last connection is closed.
+    pub(crate) close: Box<dyn FnOnce() -> Closing + Send>,
+}
+
+/// The end of a backend.
+pub(crate) type Closing = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+impl Backend {
+    /// Opens the storage and makes the services.
+    pub(crate) async fn open(shell: &Shell) -> Result<Self, Error> {
+        let storage = shell.config.storage();
+        let (folder, store, recovery) = blocking(move || open_storage(&storage)).await??;
+        let (cluster_id, boot_epoch) = match &folder {
+            Some(folder) => (folder.cluster_id(), folder.boot_epoch()),
+            None => (new_cluster_id()?, 1),
+        };
+        Ok(Self {
+            routes: Routes::default(),
+            cluster_id,
+            boot_epoch,
+            recovery,
+            close: Box::new(move || {
+                Box::pin(async move {
+                    blocking(move || {
+                        store.close()?;
+                        drop(folder);
+                        Ok(())
+                    })
+                    .await?
+                })
+            }),
+        })
+    }
+}
+
+type Opened = (Option<DataFolder>, Arc<dyn Store>, Duration);
+
+fn open_storage(storage: &Storage) -> Result<Opened, Error> {
+    let start = Instant::now();
+    let (folder, store): (_, Arc<dyn Store>) = match storage {
+        Storage::Memory => (None, Arc::new(MemoryStore::new())),
+        Storage::Folder { path, store, durability } => {
+            let folder = DataFolder::open(path, *store)?;
+            let store = folder.open_store(*durability)?;
+            (Some(folder), store)
+        }
+    };
+    Ok((folder, store, start.elapsed()))
+}
+
+/// What is in memory is other data in each run.
+fn new_cluster_id() -> Result<ClusterId, Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)
+        .map_err(|error| Error::Internal(format!("the system gives no random bytes: {error}")))?;
+    Ok(ClusterId(u128::from_be_bytes(id)))
+}
+
+/// Runs what waits for a disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(format!("a task of the storage ended early: {error}")))
+}

@@ -1,0 +1,16 @@
+//! The server around the services: address, connections, TLS, health, reflection, metrics, and an orderly end.
+
+pub(crate) mod backend;
+mod connection;
+mod greeting;
+mod health;
+mod ingress;
+mod listener;
+mod log_gate;
+mod message_limit;
+mod metered;
+mod metrics_http;
+mod running;
+
+pub(crate) use log_gate::LogGate;
+pub use running::{Fabric, RunningFabric};
