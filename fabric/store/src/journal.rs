@@ -21,6 +21,8 @@ mod files;
 mod layer;
 mod merge;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -109,7 +111,7 @@ impl JournaledStore {
         if replayed > 0 {
             tracing::info!(records = replayed, files = files.len(), "read the journal");
         }
-        let file = JournalFile::create(folder, next_generation)?;
+        let file = JournalFile::create(folder, next_generation, durability == Durability::Sync)?;
         checkpoints.resume(layer, files);
         let thread = thread::Builder::new()
             .name("perper-checkpoint".to_owned())
@@ -148,7 +150,8 @@ impl JournaledStore {
     }
 
     fn rotate(&self, writer: &mut Writer) -> Result<()> {
-        let next = JournalFile::create(self.checkpoints.folder(), writer.file.generation() + 1)?;
+        let flushed = self.durability == Durability::Sync;
+        let next = JournalFile::create(self.checkpoints.folder(), writer.file.generation() + 1, flushed)?;
         let former = std::mem::replace(&mut writer.file, next);
         self.checkpoints.freeze(former);
         Ok(())

@@ -90,7 +90,7 @@ fn puts(number: u64) -> Vec<(Space, Vec<u8>, Bytes)> {
 fn batch(number: u64) -> WriteBatch {
     let mut batch = WriteBatch::new();
     for (space, key, value) in puts(number) {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             batch.put_new(space, &key, value);
         } else {
             batch.put(space, &key, value);
@@ -99,7 +99,7 @@ fn batch(number: u64) -> WriteBatch {
     batch.put_slice(Space::Meta, b"last", &number.to_be_bytes());
     if let Some(old) = number.checked_sub(KEPT) {
         for (space, key, _) in puts(old) {
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 let mut end = key.clone();
                 end.push(0);
                 batch.delete_range(space, &key, &end);

@@ -12,34 +12,57 @@ const MAGIC: [u8; 8] = *b"perperJ1";
 
 const EXTENSION: &str = "journal";
 
+/// Disk that is taken in advance where each record is flushed. A flush that need not make the file longer touches only
+/// what was written, which halves the time of a small one.
+const AHEAD_BYTES: u64 = 4 << 20;
+
 /// A file that is written to.
 #[derive(Debug)]
 pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
     generation: u64,
+    /// Bytes that were written.
     size: u64,
+    /// Bytes that the file has on disk, zeros after those that were written; none if nothing is taken in advance.
+    ahead: Option<u64>,
 }
 
 impl JournalFile {
     /// Makes the file of a generation, and its name durable.
-    pub(super) fn create(folder: &Path, generation: u64) -> Result<Self> {
+    pub(super) fn create(folder: &Path, generation: u64, flushed: bool) -> Result<Self> {
         let path = folder.join(format!("{generation:020}.{EXTENSION}"));
         let failed = |error| Error::io(format!("making the journal file {}", path.display()), &error);
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&generation.to_le_bytes());
         file.write_all(&header).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         sync_folder(folder)?;
-        Ok(Self { size: header.len() as u64, path, file, generation })
+        let size = header.len() as u64;
+        Ok(Self { size, path, file, generation, ahead: flushed.then_some(size) })
     }
 
     pub(super) fn append(&mut self, record: &[u8]) -> Result<()> {
+        self.take_ahead(self.size + record.len() as u64)?;
         self.file.write_all(record).map_err(|error| {
             Error::io(format!("writing to the journal file {}", self.path.display()), &error)
         })?;
         self.size += record.len() as u64;
+        Ok(())
+    }
+
+    fn take_ahead(&mut self, end: u64) -> Result<()> {
+        let Some(ahead) = self.ahead.filter(|ahead| *ahead < end) else { return Ok(()) };
+        let next = end.max(ahead + AHEAD_BYTES);
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), ahead, next - ahead) {
+            Ok(()) => self.ahead = Some(next),
+            // Not every file system can; and one that lacks the room for more may still have it for the record itself.
+            Err(error) => {
+                tracing::debug!(%error, file = %self.path.display(), "no disk is taken in advance");
+                self.ahead = None;
+            }
+        }
         Ok(())
     }
 
@@ -167,6 +190,10 @@ impl ReadFile {
         }
         let mut header = [0; HEADER_BYTES];
         reader.read_exact(&mut header).map_err(failed)?;
+        if header == [0; HEADER_BYTES] {
+            // Taken in advance, and never written.
+            return Ok(None);
+        }
         let (length, checksum) = record::header(header);
         if length == 0 || length > left - HEADER_BYTES as u64 {
             return self.torn();
