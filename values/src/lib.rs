@@ -13,7 +13,8 @@ mod integer;
 mod key;
 mod reader;
 pub mod reference;
-mod serde;
+mod sequence;
+mod typed;
 mod uuid;
 mod validate;
 mod value;
@@ -29,7 +30,8 @@ pub use integer::{Integer, IntegerParts};
 pub use key::{MAX_KEY_DEPTH, decode_key, encode_key, key_from_encoded};
 pub use reader::{MAX_DEPTH, Reader, Token};
 pub use reference::{Options, Reference};
-pub use serde::{
+pub use sequence::Sequence;
+pub use typed::{
     Deserializer, RAW, REFERENCE, RawValue, SET, Serializer, Set, from_slice, from_validated, to_buffer,
     to_vec, with,
 };

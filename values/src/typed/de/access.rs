@@ -1,7 +1,7 @@
 //! Elements, entries and variants, each of which adds its step to the path of an error.
 
 use super::Deserializer;
-use crate::serde::members::{Given, find_folded};
+use crate::typed::members::{Given, find_folded};
 use crate::{Error, Reader, Result, Token};
 use serde::de::{self, DeserializeSeed, Visitor, value::BorrowedStrDeserializer};
 
