@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{EndReason, Ended, Execution, SessionId};
+use super::{EndReason, Ended, Execution, Identity, Outcome, SessionId};
 
 /// What a server can ask to be told of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +62,24 @@ pub enum Event {
         listener: Arc<str>,
         /// The epoch that is over.
         epoch: u64,
+    },
+    /// A named listener was removed while a session was attached to it.
+    ListenerRemoved {
+        /// Who had it.
+        session: SessionId,
+        /// The stream.
+        stream: Arc<str>,
+        /// The listener.
+        listener: Arc<str>,
+        /// The epoch that is over.
+        epoch: u64,
+    },
+    /// A mutation that had to wait has its outcome.
+    Answered {
+        /// Which.
+        identity: Identity,
+        /// How it went.
+        outcome: Outcome,
     },
     /// The stream is gone.
     StreamDestroyed {

@@ -26,7 +26,7 @@ pub use event::{Event, Observer, Subject};
 pub use execution::{Claim, EndReason, Ended, Execution, ExecutionQuery, ExecutionView, Held, Reservation};
 pub use operation::{
     AttachListener, DictionaryRequest, ExecutionRequest, Identity, ListRequest, Operation, Outcome, Request,
-    SessionId, StreamRequest, Timestamp,
+    SessionId, StreamRequest, Timestamp, is_waiting, waiting,
 };
 use perper_proto::v1;
 
@@ -86,6 +86,8 @@ pub trait Engine: Send + Sync + 'static {
     fn unfollow(&self, subject: Subject);
 
     /// Carries out operations in order, each on one object.
+    ///
+    /// An outcome may be that the request [waits](is_waiting): then the real one comes later, as [`Event::Answered`].
     fn apply(&self, operations: Vec<Operation>, done: Done);
 
     /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable.
@@ -103,7 +105,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Records that the session exists, so that a restart renews its lease.
     fn open_session(&self, session: SessionId, hello: v1::HelloRequest, done: Done);
 
-    /// Forgets the session and the outcomes kept for it.
+    /// Forgets the session and the outcomes kept for it. Its unnamed listeners go, its named ones are left without a
+    /// session, and what it has waiting is dropped.
     fn close_session(&self, session: SessionId);
 
     /// The sessions on record.
@@ -117,6 +120,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Items of a stream.
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>);
+
+    /// Whether a stream has, or has had, a listener. [`Event::StreamListened`] tells when it gets its first.
+    fn stream_listened(&self, stream: &str) -> Result<bool>;
 
     /// Streams in order of id, after `after`.
     fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream>;

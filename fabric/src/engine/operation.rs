@@ -1,6 +1,6 @@
 use std::fmt;
 
-use perper_proto::v1;
+use perper_proto::{Reason, v1};
 
 /// A client process, by the 128-bit id that it chose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,6 +142,8 @@ pub enum StreamRequest {
     Get(v1::GetStreamRequest),
     /// Destroy the stream, its items and listeners.
     Destroy(v1::DestroyStreamRequest),
+    /// Destroy the stream, by id, because its owner is gone.
+    DestroyOwned(String),
 }
 
 /// An attach of a listener, resolved by the service.
@@ -183,6 +185,21 @@ pub enum ListRequest {
 
 /// How an operation went: an answer in the protocol's own form, or `None` where there is nothing to say but "done".
 pub type Outcome = Result<Option<v1::response::Response>, v1::Error>;
+
+/// The outcome of a mutation that has to wait until others have made room for it. It is told once there is one, as
+/// [`Event::Answered`](super::Event::Answered), to the session's own stream.
+pub fn waiting(identity: Identity) -> Outcome {
+    Err(Reason::StreamBacklogFull
+        .error(format!("request {} waits until the stream's listeners have caught up", identity.sequence))
+        .with(WAITING, identity.sequence))
+}
+
+/// Whether an outcome says that the request waits: it is not answered yet, and its effect is still to come.
+pub fn is_waiting(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(error) if error.metadata.contains_key(WAITING))
+}
+
+const WAITING: &str = "waiting";
 
 impl Request {
     /// Whether it frees space or ends something, so that it is served even when the disk is nearly full. Reads are too.

@@ -28,7 +28,7 @@ use self::lists::Lists;
 use self::outcomes::Outcomes;
 use self::sessions::Sessions;
 use self::shard::{Guarded, Shard};
-use self::streams::Streams;
+use self::streams::{StreamLimits, Streams};
 use self::token::Seal;
 use super::{
     Claim, ClaimDone, Clock, Done, Engine, Event, ExecutionQuery, ExecutionView, Identity, Items, Observer,
@@ -48,6 +48,10 @@ pub struct EmbeddedOptions {
     pub tombstone_ms: u64,
     /// Items that a stream keeps while nobody listens; past it, writers are refused.
     pub unheard_items: u64,
+    /// Bytes of such items.
+    pub unheard_bytes: u64,
+    /// Bytes of one item of a stream.
+    pub value_bytes: u64,
     /// Bytes of recent batches kept in memory per server, so that listeners who keep up cost no reads.
     pub tail_cache_bytes: usize,
 }
@@ -79,6 +83,16 @@ impl Embedded {
         let epoch = u32::try_from(options.boot_epoch).unwrap_or(u32::MAX);
         let mut executions = Executions::new(limits, Seal::new(secret.bytes), epoch);
         executions.recover(&*store)?;
+        let limits = StreamLimits {
+            unheard_items: options.unheard_items,
+            unheard_bytes: options.unheard_bytes,
+            value_bytes: options.value_bytes,
+            tail_cache_bytes: options.tail_cache_bytes,
+            tombstone_ms: options.tombstone_ms,
+        };
+        let mut streams = Streams::new(limits, clock, Arc::clone(&store));
+        let known = sessions.all().into_iter().map(|(session, _)| session).collect();
+        let orphans = streams.recover(&*store, &known)?;
         let outcomes = |shard| Outcomes::recover(shard, &*store);
         let this = Self {
             cluster_id: format!("{:032x}", options.cluster_id),
@@ -86,7 +100,7 @@ impl Embedded {
             observer: OnceLock::new(),
             sessions,
             executions: Arc::new(Guarded::new(executions, outcomes(Executions::NUMBER)?)),
-            streams: Arc::new(Guarded::new(Streams, outcomes(Streams::NUMBER)?)),
+            streams: Arc::new(Guarded::new(streams, outcomes(Streams::NUMBER)?)),
             dictionaries: Arc::new(Guarded::new(Dictionaries, outcomes(Dictionaries::NUMBER)?)),
             lists: Arc::new(Guarded::new(Lists, outcomes(Lists::NUMBER)?)),
             committer: Arc::new(Committer::start(
@@ -98,6 +112,9 @@ impl Embedded {
         };
         if let Some(batch) = secret.write {
             this.committer.commit(batch).wait()?;
+        }
+        if !orphans.is_empty() {
+            this.committer.commit(orphans).wait()?;
         }
         Ok(Arc::new(this))
     }
@@ -250,8 +267,11 @@ impl Engine for Embedded {
     }
 
     fn adopt(&self, session: SessionId, tokens: &[Bytes]) -> Vec<Reservation> {
-        self.executions
-            .with(|executions| tokens.iter().filter_map(|token| executions.adopt(session, token)).collect())
+        let mut reservations: Vec<_> = self
+            .executions
+            .with(|executions| tokens.iter().filter_map(|token| executions.adopt(session, token)).collect());
+        self.describe_linked_streams(reservations.iter_mut());
+        reservations
     }
 
     fn release_reservations(&self, session: SessionId, keep: &[Bytes]) {
@@ -270,6 +290,7 @@ impl Engine for Embedded {
     }
 
     fn close_session(&self, session: SessionId) {
+        self.change(&self.streams, |streams, changes| streams.end_session(session, changes));
         self.executions.forget_session(&self.committer, session);
         self.streams.forget_session(&self.committer, session);
         self.dictionaries.forget_session(&self.committer, session);
@@ -294,6 +315,10 @@ impl Engine for Embedded {
 
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>) {
         done(streams::read_items(&self.streams, &*self.store, &request));
+    }
+
+    fn stream_listened(&self, stream: &str) -> Result<bool> {
+        self.streams.with(|streams| streams.listened(stream))
     }
 
     fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream> {

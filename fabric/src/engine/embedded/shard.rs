@@ -5,7 +5,7 @@ use perper_store::Committer;
 
 use super::changes::Changes;
 use super::outcomes::Outcomes;
-use crate::engine::{Clock, Event, Identity, Outcome, Result, SessionId};
+use crate::engine::{Clock, Event, Identity, Outcome, Result, SessionId, is_waiting};
 
 /// The objects of one kind.
 pub(super) trait Shard: Send + 'static {
@@ -24,6 +24,9 @@ pub(super) trait Shard: Send + 'static {
         identity: Option<Identity>,
         changes: &mut Changes<Self::Unpublished>,
     ) -> Outcome;
+
+    /// A run is over: carries out what follows from it as a whole, rather than from each request of it.
+    fn settle(&mut self, _: &mut Changes<Self::Unpublished>) {}
 
     /// The writes noted with these are durable: makes visible to scans and claims what they changed, and adds the
     /// events that follow from it.
@@ -88,7 +91,7 @@ impl<S: Shard> Guarded<S> {
                 (Ok(_), Ok(Some(former))) => former,
                 (Ok(request), Ok(None)) => {
                     let result = shard.apply(request, identity, &mut changes);
-                    if let Some(identity) = identity {
+                    if let Some(identity) = identity.filter(|_| !is_waiting(&result)) {
                         outcomes.keep(identity, &result);
                     }
                     result
@@ -96,6 +99,7 @@ impl<S: Shard> Guarded<S> {
             };
             results.push(result);
         }
+        settle(shard, outcomes, &mut changes);
         outcomes.write(&mut changes.batch);
         self.enqueue(committer, changes, move |committed| match committed {
             Ok(events) => done(results, events),
@@ -113,7 +117,10 @@ impl<S: Shard> Guarded<S> {
     ) {
         let mut guard = self.lock();
         let mut changes = Changes::new(clock.now());
-        change(&mut guard.0, &mut changes);
+        let (shard, outcomes) = &mut *guard;
+        change(shard, &mut changes);
+        settle(shard, outcomes, &mut changes);
+        outcomes.write(&mut changes.batch);
         self.enqueue(committer, changes, move |committed| done(committed.unwrap_or_default()));
     }
 
@@ -142,5 +149,14 @@ impl<S: Shard> Guarded<S> {
                 "the storage failed ({error}): whether this took effect is unknown until the server has restarted"
             )))),
         });
+    }
+}
+
+/// Ends a run, and keeps the outcomes that it gave to mutations of former runs.
+fn settle<S: Shard>(shard: &mut S, outcomes: &mut Outcomes, changes: &mut Changes<S::Unpublished>) {
+    shard.settle(changes);
+    for (identity, outcome) in std::mem::take(&mut changes.answers) {
+        outcomes.keep(identity, &outcome);
+        changes.events.push(Event::Answered { identity, outcome });
     }
 }
