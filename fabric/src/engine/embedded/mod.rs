@@ -12,6 +12,7 @@ mod lists;
 mod outcomes;
 mod sessions;
 mod shard;
+mod states;
 mod streams;
 mod token;
 
@@ -28,6 +29,7 @@ use self::lists::Lists;
 use self::outcomes::Outcomes;
 use self::sessions::Sessions;
 use self::shard::{Guarded, Shard};
+use self::states::Sweeper;
 use self::streams::Streams;
 use self::token::Seal;
 use super::{
@@ -64,6 +66,7 @@ pub struct Embedded {
     streams: Arc<Guarded<Streams>>,
     dictionaries: Arc<Guarded<Dictionaries>>,
     lists: Arc<Guarded<Lists>>,
+    sweeper: Sweeper,
 }
 
 impl Embedded {
@@ -79,7 +82,12 @@ impl Embedded {
         let epoch = u32::try_from(options.boot_epoch).unwrap_or(u32::MAX);
         let mut executions = Executions::new(limits, Seal::new(secret.bytes), epoch);
         executions.recover(&*store)?;
+        let (sweeps, sweep_queue) = states::queue();
+        let dictionaries = Dictionaries::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
+        let lists = Lists::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
         let outcomes = |shard| Outcomes::recover(shard, &*store);
+        let committer =
+            Arc::new(Committer::start(Arc::clone(&store), head_room, CommitterOptions::default())?);
         let this = Self {
             cluster_id: format!("{:032x}", options.cluster_id),
             clock,
@@ -87,13 +95,10 @@ impl Embedded {
             sessions,
             executions: Arc::new(Guarded::new(executions, outcomes(Executions::NUMBER)?)),
             streams: Arc::new(Guarded::new(Streams, outcomes(Streams::NUMBER)?)),
-            dictionaries: Arc::new(Guarded::new(Dictionaries, outcomes(Dictionaries::NUMBER)?)),
-            lists: Arc::new(Guarded::new(Lists, outcomes(Lists::NUMBER)?)),
-            committer: Arc::new(Committer::start(
-                Arc::clone(&store),
-                head_room,
-                CommitterOptions::default(),
-            )?),
+            dictionaries: Arc::new(Guarded::new(dictionaries, outcomes(Dictionaries::NUMBER)?)),
+            lists: Arc::new(Guarded::new(lists, outcomes(Lists::NUMBER)?)),
+            sweeper: Sweeper::start(sweeps, sweep_queue, Arc::clone(&store), Arc::clone(&committer))?,
+            committer,
             store,
         };
         if let Some(batch) = secret.write {
@@ -332,6 +337,7 @@ impl Engine for Embedded {
     }
 
     fn close(&self) -> Result<()> {
+        self.sweeper.close();
         self.committer.close().map_err(|error| Reason::StorageFailed.error(error.to_string()))
     }
 }

@@ -25,6 +25,9 @@ pub(super) trait Shard: Send + 'static {
         changes: &mut Changes<Self::Unpublished>,
     ) -> Outcome;
 
+    /// Ends a run of requests: notes the writes that a whole run needs but once.
+    fn settle(&mut self, _: &mut Changes<Self::Unpublished>) {}
+
     /// The writes noted with these are durable: makes visible to scans and claims what they changed, and adds the
     /// events that follow from it.
     fn publish(&mut self, unpublished: Vec<Self::Unpublished>, events: &mut Vec<Event>);
@@ -96,6 +99,7 @@ impl<S: Shard> Guarded<S> {
             };
             results.push(result);
         }
+        shard.settle(&mut changes);
         outcomes.write(&mut changes.batch);
         self.enqueue(committer, changes, move |committed| match committed {
             Ok(events) => done(results, events),
@@ -114,6 +118,7 @@ impl<S: Shard> Guarded<S> {
         let mut guard = self.lock();
         let mut changes = Changes::new(clock.now());
         change(&mut guard.0, &mut changes);
+        guard.0.settle(&mut changes);
         self.enqueue(committer, changes, move |committed| done(committed.unwrap_or_default()));
     }
 
