@@ -23,4 +23,4 @@ mod server;
 pub use config::{Config, Limits};
 pub use error::Error;
 pub use metrics::Metrics;
-pub use server::{Fabric, RunningFabric};
+pub use server::{Fabric, RunningFabric, check_files};
