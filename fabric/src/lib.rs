@@ -14,11 +14,14 @@
 //! # }
 //! ```
 
+mod broker;
 pub mod config;
+pub mod engine;
 mod error;
 pub mod metrics;
 mod security;
 mod server;
+mod service;
 
 pub use config::{Config, Limits};
 pub use error::Error;
