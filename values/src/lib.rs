@@ -1,4 +1,4 @@
-//! Values, keys and equality of Perper.
+#![doc = include_str!("../README.md")]
 
 mod canonical;
 mod convert;
