@@ -173,22 +173,14 @@ impl Engine for Embedded {
         }
     }
 
+    // This engine tells everything that costs nothing extra to tell, whoever follows.
     fn follow(&self, subject: Subject) {
-        let mut events = Vec::new();
-        match &subject {
-            Subject::Pending(agent) => {
-                self.executions.with(|executions| executions.pending_events(agent, &mut events))
-            }
-            Subject::End(id) => events.extend(self.executions.with(|executions| executions.end_event(id))),
-            Subject::Stream(id) => events.push(Event::StreamChanged(Arc::clone(id))),
-            Subject::Executions(_) => self.executions.with(|executions| executions.observe(true)),
-            Subject::Streams => {}
+        if let Subject::Executions(_) = subject {
+            self.executions.with(|executions| executions.observe(true));
         }
-        self.notify(events);
     }
 
     fn unfollow(&self, subject: Subject) {
-        // This engine tells everything that costs nothing extra to tell.
         if let Subject::Executions(_) = subject {
             self.executions.with(|executions| executions.observe(false));
         }
@@ -293,12 +285,24 @@ impl Engine for Embedded {
         self.lists.acknowledge(&self.committer, session, through);
     }
 
+    fn reservations_of(&self, session: SessionId) -> u64 {
+        self.executions.with(|executions| executions.held_by(session) as u64)
+    }
+
+    fn view_execution(&self, id: &str) -> Option<ExecutionView> {
+        self.executions.with(|executions| executions.view(id))
+    }
+
     fn scan_executions(&self, query: &ExecutionQuery, after: u64, limit: usize) -> Vec<ExecutionView> {
         self.executions.with(|executions| executions.scan(query, after, limit))
     }
 
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>) {
         done(streams::read_items(&self.streams, &*self.store, &request));
+    }
+
+    fn view_stream(&self, id: &str) -> Option<v1::Stream> {
+        self.streams.with(|streams| streams.view(id))
     }
 
     fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream> {

@@ -20,6 +20,9 @@ impl Streams {
     pub(super) fn recovery_events(&self) -> Vec<Event> {
         Vec::new()
     }
+    pub(super) fn view(&self, _id: &str) -> Option<perper_proto::v1::Stream> {
+        None
+    }
     pub(super) fn scan(&self, _after: &str, _limit: usize) -> Vec<perper_proto::v1::Stream> {
         Vec::new()
     }
