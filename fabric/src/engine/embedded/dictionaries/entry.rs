@@ -76,7 +76,8 @@ fn unpack(mut packed: Bytes) -> Result<(Bytes, Bytes)> {
 }
 
 fn corrupt() -> v1::Error {
-    Reason::StorageFailed.error("an entry in the storage is not as it was written: restore the data from a backup")
+    Reason::StorageFailed
+        .error("an entry in the storage is not as it was written: restore the data from a backup")
 }
 
 #[cfg(test)]
@@ -92,7 +93,10 @@ mod tests {
             assert_eq!(super::value(packed.clone()).unwrap(), value);
             // 1 and 1.0 are one key.
             assert_eq!(ordered(key).unwrap(), ordered(&[0x01]).unwrap());
-            assert_eq!(key_and_value(&ordered(key).unwrap(), packed).unwrap(), (Bytes::copy_from_slice(key), value));
+            assert_eq!(
+                key_and_value(&ordered(key).unwrap(), packed).unwrap(),
+                (Bytes::copy_from_slice(key), value)
+            );
         }
     }
 

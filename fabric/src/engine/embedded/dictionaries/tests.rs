@@ -16,7 +16,8 @@ fn create(fixture: &Fixture, id: &str, owner: Option<v1::Owner>) -> Result<(), v
 }
 
 fn request(operations: Vec<Operation>) -> Request {
-    let operations = operations.into_iter().map(|operation| v1::DictionaryOperation { operation: Some(operation) });
+    let operations =
+        operations.into_iter().map(|operation| v1::DictionaryOperation { operation: Some(operation) });
     Request::Dictionary(DictionaryRequest::Update(v1::UpdateDictionaryRequest {
         dictionary: "d".into(),
         operations: operations.collect(),
@@ -157,7 +158,12 @@ fn operations_of_a_request_see_each_other_and_apply_whole_or_not_at_all() {
 
     let response = update(
         &fixture,
-        vec![Operation::Set(set(5, 50)), clear(), Operation::GetAndReplace(set(2, 21)), Operation::Get(key(5))],
+        vec![
+            Operation::Set(set(5, 50)),
+            clear(),
+            Operation::GetAndReplace(set(2, 21)),
+            Operation::Get(key(5)),
+        ],
     )
     .unwrap();
     assert_eq!(response.failed_operation, Some(2));
@@ -187,7 +193,8 @@ fn a_key_that_is_none_is_told_with_path_and_kind() {
     // A short key whose ordered form is longer than what the store takes.
     let key = encode(&Value::Array(vec![Value::Bytes(vec![0; 2040].into())])).unwrap();
     let long = [&[0x82][..], &key[1..], &key[1..]].concat();
-    let error = update(&fixture, vec![Operation::Set(Set { key: long.into(), value: integer(1) })]).unwrap_err();
+    let error =
+        update(&fixture, vec![Operation::Set(Set { key: long.into(), value: integer(1) })]).unwrap_err();
     assert_eq!(error.reason, "LIMIT_EXCEEDED");
     assert_eq!(count(&fixture), 0);
 }
@@ -220,7 +227,8 @@ fn a_repeat_changes_nothing() {
         for _ in 0..2 {
             let taken = answer(fixture.send_as(1, request(vec![Operation::GetAndRemove(key(1))]))).unwrap();
             assert_eq!(taken.results[0].value, Some(integer(10)));
-            let failed = answer(fixture.send_as(2, request(vec![Operation::GetAndReplace(set(1, 11))]))).unwrap();
+            let failed =
+                answer(fixture.send_as(2, request(vec![Operation::GetAndReplace(set(1, 11))]))).unwrap();
             assert_eq!(failed.failed_operation, Some(0));
             one(&fixture, Operation::Set(set(1, 12)));
         }
@@ -290,7 +298,10 @@ fn a_key_present_throughout_comes_exactly_once() {
     let second = page(&fixture, 4096, first.next);
     assert!(second.next.is_empty());
     let expected = (11..100).map(|key| (integer(key), integer(if key == 11 { -11 } else { key })));
-    assert_eq!(second.entries.into_iter().map(|entry| (entry.key, entry.value)).collect::<Vec<_>>(), Vec::from_iter(expected));
+    assert_eq!(
+        second.entries.into_iter().map(|entry| (entry.key, entry.value)).collect::<Vec<_>>(),
+        Vec::from_iter(expected)
+    );
 
     let page = Some(v1::Page { size: 2, token: Bytes::new() });
     let request = v1::EnumerateDictionaryRequest { dictionary: "d".into(), page, keys_only: true };

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use perper_proto::Reason;
 use perper_proto::v1::dictionary_operation::Operation;
 use perper_proto::v1::{self, DictionaryResult};
-use perper_proto::Reason;
 use perper_values as values;
 
 use super::entry;
@@ -153,6 +153,9 @@ fn equal(found: Option<Bytes>, expected: &Bytes) -> Result<bool> {
     }
     values::equal(&found, expected).map_err(|error| {
         let error = error.at_root("expected");
-        Reason::InvalidValue.error(error.to_string()).with("path", error.path()).with("kind", error.kind().code())
+        Reason::InvalidValue
+            .error(error.to_string())
+            .with("path", error.path())
+            .with("kind", error.kind().code())
     })
 }

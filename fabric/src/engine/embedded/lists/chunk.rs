@@ -195,6 +195,9 @@ impl Chunk {
     }
 }
 
-pub(super) fn decode(value: bytes::Bytes, unreadable: impl Fn(&str) -> perper_store::Error) -> Result<ChunkRecord> {
+pub(super) fn decode(
+    value: bytes::Bytes,
+    unreadable: impl Fn(&str) -> perper_store::Error,
+) -> Result<ChunkRecord> {
     ChunkRecord::decode(value).map_err(|error| unreadable(&error.to_string()))
 }

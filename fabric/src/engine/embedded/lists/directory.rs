@@ -49,7 +49,8 @@ impl Directory {
             let unreadable = |why: &str| corrupt(KIND.space, &chunk_key(record.number, next), why);
             let found = records.remove(&next).ok_or_else(|| unreadable("is missing, or comes twice"))?;
             let chunk = Chunk::restore(next, &found).ok_or_else(|| unreadable("holds no valid runs"))?;
-            directory.last_between = directory.last_between.max(chunk.largest_below(ENDS).unwrap_or_default());
+            directory.last_between =
+                directory.last_between.max(chunk.largest_below(ENDS).unwrap_or_default());
             length = length.saturating_add(chunk.length);
             directory.chunks.push(chunk);
             next = found.next;
@@ -109,9 +110,10 @@ impl Directory {
     /// The numbers of elements from an index on.
     pub(super) fn elements(&self, index: u64, length: u64) -> impl Iterator<Item = u64> {
         let (place, offset) = self.locate(index, length).unwrap_or((self.chunks.len(), 0));
-        self.chunks[place..].iter().enumerate().flat_map(move |(behind, chunk)| {
-            chunk.elements(if behind == 0 { offset } else { 0 })
-        })
+        self.chunks[place..]
+            .iter()
+            .enumerate()
+            .flat_map(move |(behind, chunk)| chunk.elements(if behind == 0 { offset } else { 0 }))
     }
 
     /// Makes a place before the element at an index, or at the end; the number of the new element.

@@ -27,13 +27,19 @@ impl Sought {
 
     fn equals(&self, element: &[u8]) -> bool {
         // Most elements come from writers of one kind, so equal ones are the same bytes.
-        *element == *self.value || values::canonicalise(element).is_ok_and(|element| element == self.canonical)
+        *element == *self.value
+            || values::canonicalise(element).is_ok_and(|element| element == self.canonical)
     }
 }
 
 impl Lists {
     /// The index of the first element that equals a value. Reads every element before it.
-    pub(super) fn index_of(&self, state: &State<Directory>, id: &str, sought: &Sought) -> Result<Option<u64>> {
+    pub(super) fn index_of(
+        &self,
+        state: &State<Directory>,
+        id: &str,
+        sought: &Sought,
+    ) -> Result<Option<u64>> {
         for (index, number) in (0..).zip(state.contents.elements(0, state.count)) {
             let element = self.elements.get(&entry_key(state.contents_number, &number.to_be_bytes()))?;
             if sought.equals(&element.ok_or_else(|| update::lost(id, index))?) {

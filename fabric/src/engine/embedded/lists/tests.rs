@@ -184,7 +184,8 @@ fn a_queue_stays_one_chunk_however_much_goes_through() {
         let first = update(&fixture, Operation::Dequeue(v1::ListDequeue {})).unwrap();
         assert_eq!(first.value, Some(integer(value - 50)));
     }
-    let chunks = fixture.engine().lists.with(|lists| lists.catalogue.get("l").unwrap().contents.chunk_count());
+    let chunks =
+        fixture.engine().lists.with(|lists| lists.catalogue.get("l").unwrap().contents.chunk_count());
     assert_eq!(chunks, 1);
     assert_eq!(fixture.stored(Space::Lists), 50);
 }

@@ -89,11 +89,7 @@ impl<C: Contents> State<C> {
 /// What becomes visible, or may go, when a change is durable.
 pub(in crate::engine::embedded) enum Unpublished {
     /// An object has so many entries or elements.
-    Counted {
-        id: Arc<str>,
-        number: u64,
-        count: u64,
-    },
+    Counted { id: Arc<str>, number: u64, count: u64 },
     /// Contents belong to no object any more.
     Discarded(u64),
     /// Writes of the runs up to this one are in the store.
@@ -254,8 +250,9 @@ impl<C: Contents> Catalogue<C> {
                     .with("owner", owner),
                 None => Reason::NotFound.error(format!("{noun} {id:?} was destroyed")),
             },
-            None => Reason::NotFound
-                .error(format!("there is no {noun} {id:?}: create it first, or check the id")),
+            None => {
+                Reason::NotFound.error(format!("there is no {noun} {id:?}: create it first, or check the id"))
+            }
         };
         error.with(noun, id)
     }
@@ -303,7 +300,11 @@ impl<C: Contents> Catalogue<C> {
             Some(v1::State {
                 kind: self.kind.state_kind as i32,
                 state: id.to_string(),
-                owner: state.description.owner.as_ref().map(|owner| v1::Owner { instance: owner.to_string() }),
+                owner: state
+                    .description
+                    .owner
+                    .as_ref()
+                    .map(|owner| v1::Owner { instance: owner.to_string() }),
                 count: state.shown?,
             })
         });

@@ -19,12 +19,13 @@ pub(super) use self::catalogue::{Catalogue, Contents, Description, Kind, State, 
 pub(super) use self::overlay::Overlay;
 pub(super) use self::page::Page;
 pub(super) use self::record::{ContentsRecord, chunk_key, entry_key};
-pub(super) use self::recovery::{Chunks, corrupt};
+pub(super) use self::recovery::corrupt;
 pub(super) use self::sweeper::{Sweeper, Sweeps, queue};
 
 use perper_proto::{Reason, v1};
 
 /// What a request gets when the storage cannot be read.
 pub(super) fn unreadable(error: &perper_store::Error) -> v1::Error {
-    Reason::StorageFailed.error(format!("the storage could not be read ({error}): see the server's log and disk"))
+    Reason::StorageFailed
+        .error(format!("the storage could not be read ({error}): see the server's log and disk"))
 }

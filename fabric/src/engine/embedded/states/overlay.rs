@@ -45,7 +45,12 @@ impl Overlay {
     }
 
     /// Queues a value, or with `None` the removal of the key.
-    pub(in crate::engine::embedded) fn write(&mut self, key: Bytes, value: Option<Bytes>, batch: &mut WriteBatch) {
+    pub(in crate::engine::embedded) fn write(
+        &mut self,
+        key: Bytes,
+        value: Option<Bytes>,
+        batch: &mut WriteBatch,
+    ) {
         match &value {
             Some(value) => batch.put(self.space, &key, value.clone()),
             None => batch.delete(self.space, &key),

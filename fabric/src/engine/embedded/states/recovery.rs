@@ -11,7 +11,7 @@ use super::catalogue::{Catalogue, Contents, Description, State};
 use super::record::{ContentsRecord, CreatedRecord, Part, read_key, start_range};
 
 /// Chunks of contents as they stand in the store, by contents, with their own numbers.
-pub(in crate::engine::embedded) type Chunks = HashMap<u64, Vec<(u64, Bytes)>>;
+type Chunks = HashMap<u64, Vec<(u64, Bytes)>>;
 
 impl<C: Contents> Catalogue<C> {
     /// Fills an empty catalogue, without a look at the entries and elements themselves. `restore` makes of a record and

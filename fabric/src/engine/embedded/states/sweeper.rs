@@ -59,7 +59,9 @@ impl Sweeper {
         let thread = thread::Builder::new()
             .name("perper-sweeper".to_owned())
             .spawn(move || sweep.run(&queue))
-            .map_err(|error| Error::new(ErrorKind::Io, format!("starting the thread that sweeps: {error}")))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Io, format!("starting the thread that sweeps: {error}"))
+            })?;
         Ok(Self { sweeps, stopping, thread: Mutex::new(Some(thread)) })
     }
 
@@ -70,7 +72,9 @@ impl Sweeper {
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
             && thread.join().is_err()
         {
-            tracing::error!("the thread that removes discarded contents panicked; the next start removes the rest");
+            tracing::error!(
+                "the thread that removes discarded contents panicked; the next start removes the rest"
+            );
         }
     }
 

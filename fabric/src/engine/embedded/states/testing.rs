@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use perper_proto::v1;
 use perper_store::{
-    Direction, Durability, Entries, FjallStore, JournalOptions, JournaledStore, KeyRange, MemoryStore, SledStore,
-    Space, Store, StoreKind, WriteBatch,
+    Direction, Durability, Entries, FjallStore, JournalOptions, JournaledStore, KeyRange, MemoryStore,
+    SledStore, Space, Store, StoreKind, WriteBatch,
 };
 use perper_values::{Value, encode};
 
@@ -77,8 +77,12 @@ impl Fixture {
         let opens: [OpenIn; 4] = [
             |path| Arc::new(SledStore::open(path, Durability::Process).unwrap()),
             |path| Arc::new(FjallStore::open(path, Durability::Process).unwrap()),
-            |path| Arc::new(JournaledStore::sled(path, Durability::Process, JournalOptions::default()).unwrap()),
-            |path| Arc::new(JournaledStore::fjall(path, Durability::Process, JournalOptions::default()).unwrap()),
+            |path| {
+                Arc::new(JournaledStore::sled(path, Durability::Process, JournalOptions::default()).unwrap())
+            },
+            |path| {
+                Arc::new(JournaledStore::fjall(path, Durability::Process, JournalOptions::default()).unwrap())
+            },
         ];
         opens
             .into_iter()

@@ -139,8 +139,9 @@ fn expected(model: &mut BTreeMap<i64, i64>, ops: &[Op]) -> v1::UpdateDictionaryR
 
 /// The entries with their keys as integers, whichever way they were written.
 fn contents(fixture: &Fixture) -> Vec<(i64, Bytes)> {
-    let plain = |key: Bytes| match perper_values::decode(&perper_values::canonicalise(&key).unwrap()).unwrap() {
-        Value::Integer(key) => i64::try_from(key).unwrap(),
+    let plain = |key: Bytes| match perper_values::decode(&perper_values::canonicalise(&key).unwrap()).unwrap()
+    {
+        Value::Integer(key) => i64::try_from(key.as_i128().unwrap()).unwrap(),
         other => panic!("{other:?}"),
     };
     all(fixture).into_iter().map(|(key, value)| (plain(key), value)).collect()
