@@ -9,7 +9,7 @@ use perper_proto::{
 use super::{
     executions::end_to_result,
     hub::{Held, Hub, State, Subscription, lock, now, wake_all},
-    listen::activation_bytes,
+    listen::Activation,
     machines::{
         retry::is_postponed,
         session::{Answered, Class},
@@ -292,7 +292,8 @@ impl State {
             self.session.push(Class::Mutation, body, Waiter::Nobody);
             return;
         };
-        let bytes = activation_bytes(&activation);
+        let activation = Activation::from(activation);
+        let bytes = activation.size();
         let reservation = activation.reservation.clone();
         told.wakers.extend(listen.activated(activation, bytes));
         self.held.insert(reservation, Held { listen: id, bytes });

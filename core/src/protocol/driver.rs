@@ -175,6 +175,10 @@ async fn serve(hub: &Arc<Hub>, link: u64, frames: &mut Frames, attached: &mut bo
             "the first frame of the Fabric does not attach the session; update the older of the two",
         ));
     };
+    if first.draining {
+        // It is about to stop: by the time we come again it has, or another server answers.
+        return Err(Error::new(ErrorKind::Draining, "the Fabric is stopping"));
+    }
     if !hub.attached(link, answer) {
         return Ok(());
     }

@@ -56,7 +56,7 @@ pub struct ListenOptions {
     pub work_group: String,
     /// The window of credit, in executions.
     pub executions: u64,
-    /// The window of credit, in bytes of arguments. Cut to what the server takes, and never less than its largest
+    /// The window of credit, in bytes of executions: names, arguments and headers. Cut to what the server takes, and never less than its largest
     /// value.
     pub bytes: u64,
     /// When credit comes back.
@@ -159,9 +159,14 @@ pub enum ListenEvent {
     StartReached,
 }
 
-/// What an activation takes from the credit in bytes: its arguments, as the server counts.
-pub(crate) fn activation_bytes(activation: &v1::Activation) -> u64 {
-    activation.arguments.iter().map(|argument| argument.len() as u64).sum()
+impl Activation {
+    /// What it takes from the credit in bytes. The server counts the same: a difference would use the credit up.
+    pub(crate) fn size(&self) -> u64 {
+        let names = self.execution.len() + self.agent.len() + self.instance.len() + self.delegate.len();
+        let arguments: usize = self.arguments.iter().map(Bytes::len).sum();
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        (names + arguments + headers) as u64
+    }
 }
 
 pub(crate) struct ListenShared {
@@ -201,11 +206,11 @@ impl ListenShared {
         }))
     }
 
-    pub(crate) fn activated(&self, activation: v1::Activation, bytes: u64) -> Option<Waker> {
+    pub(crate) fn activated(&self, activation: Activation, bytes: u64) -> Option<Waker> {
         let mut state = lock(&self.state);
         state.credit.used(Amount { count: 1, bytes });
         state.held += 1;
-        state.events.push_back(ListenEvent::Activation(Box::new(activation.into())));
+        state.events.push_back(ListenEvent::Activation(Box::new(activation)));
         state.waker.take()
     }
 
@@ -310,8 +315,7 @@ impl Listen {
                 if self.shared.credit_return == CreditReturn::WhenTaken && !state.stopped {
                     for event in &events {
                         if let ListenEvent::Activation(activation) = event {
-                            let bytes =
-                                activation.arguments.iter().map(|argument| argument.len() as u64).sum();
+                            let bytes = activation.size();
                             grant |= state.credit.give_back(Amount { count: 1, bytes });
                         }
                     }

@@ -123,6 +123,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Executions that match, in order of creation, after `after`.
     fn scan_executions(&self, query: &ExecutionQuery, after: u64, limit: usize) -> Vec<ExecutionView>;
 
+    /// How many executions match.
+    fn count_executions(&self, query: &ExecutionQuery) -> u64;
+
     /// Items of a stream.
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>);
 

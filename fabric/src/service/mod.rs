@@ -4,6 +4,7 @@
 mod executions;
 mod inspection;
 mod instances;
+mod keda;
 mod sessions;
 mod states;
 mod streams;
@@ -11,6 +12,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use perper_proto::externalscaler::external_scaler_server::ExternalScalerServer;
 use perper_proto::v1;
 use tonic::service::Routes;
 use tonic::{Response, Status};
@@ -40,6 +42,7 @@ pub(crate) fn routes(broker: &Arc<Broker>) -> Routes {
         .add_service(server!(StreamsServer))
         .add_service(server!(StatesServer))
         .add_service(server!(InspectionServer))
+        .add_service(server!(ExternalScalerServer))
 }
 
 /// Serves every service of the protocol.

@@ -86,7 +86,14 @@ impl SledStore {
                 }
                 Op::Delete { space, key } => {
                     self.chunks.remove(&self.db, &mut changes, space, key)?;
-                    changes.insert(keys::value(space, key), None);
+                    let full = keys::value(space, key);
+                    // To look is far cheaper than to write a deletion of nothing, which is what a journal mostly brings.
+                    let present = self.db.contains_key(&full);
+                    if present.map_err(|error| sled_error("reading from the sled store", &error))? {
+                        changes.insert(full, None);
+                    } else {
+                        changes.remove(&full);
+                    }
                 }
                 Op::DeleteRange { space, start, end } if start < end => {
                     let (first, last) = (keys::value(space, start), keys::value(space, end));
@@ -129,6 +136,11 @@ impl Store for SledStore {
             self.file.sync_data().map_err(|error| Error::io("flushing the sled store to disk", &error))?;
         }
         Ok(())
+    }
+
+    fn may_wait(&self) -> bool {
+        // sled's flush waits for the disk even where only the end of the process is to be survived.
+        self.durability >= Durability::Process
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {

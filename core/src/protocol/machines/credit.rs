@@ -56,8 +56,11 @@ impl Credit {
 
     /// The client is done with something. True when it is time to grant again.
     pub(crate) fn give_back(&mut self, amount: Amount) -> bool {
-        self.returned.count += amount.count;
-        self.returned.bytes += amount.bytes;
+        // What was overdrawn was never granted, and does not come back as credit.
+        let room = |window: u64, outstanding: u64| window.saturating_sub(outstanding);
+        let Amount { count, bytes } = self.returned;
+        self.returned.count = (count + amount.count).min(room(self.window.count, self.outstanding.count));
+        self.returned.bytes = (bytes + amount.bytes).min(room(self.window.bytes, self.outstanding.bytes));
         self.is_worth_a_frame()
     }
 
@@ -137,6 +140,16 @@ mod tests {
             assert!(granted - done <= window.count, "step {step}");
         }
         assert!(sent > 100);
+    }
+
+    #[test]
+    fn what_was_overdrawn_does_not_widen_the_window() {
+        let mut credit = Credit::new(amount(10, 100));
+        credit.begin();
+        // Larger than all the credit there is: it came alone.
+        credit.used(amount(1, 150));
+        credit.give_back(amount(1, 150));
+        assert_eq!(credit.take(), amount(1, 100));
     }
 
     #[test]

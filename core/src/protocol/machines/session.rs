@@ -26,6 +26,8 @@ struct Unanswered<B, W> {
     tainted: bool,
     /// It is on the present connection.
     in_flight: bool,
+    /// The sequences under which it waited on former connections.
+    former: Vec<u64>,
 }
 
 /// An execution whose end is waited for, after the request that asked for it has been answered.
@@ -34,6 +36,7 @@ struct Waiting<B, W> {
     class: Class,
     body: B,
     waiter: W,
+    former: Vec<u64>,
 }
 
 /// What of a session survives a connection: the requests without an answer, the waits without an end, and what the
@@ -93,13 +96,14 @@ impl<B, W> Session<B, W> {
 
     /// Queues a request behind all others.
     pub(crate) fn push(&mut self, class: Class, body: B, waiter: W) -> u64 {
-        self.insert(class, body, waiter, false)
+        self.insert(class, body, waiter, false, Vec::new())
     }
 
-    fn insert(&mut self, class: Class, body: B, waiter: W, tainted: bool) -> u64 {
+    fn insert(&mut self, class: Class, body: B, waiter: W, tainted: bool, former: Vec<u64>) -> u64 {
         let sequence = self.next;
         self.next += 1;
-        self.unanswered.insert(sequence, Unanswered { class, body, waiter, tainted, in_flight: false });
+        let entry = Unanswered { class, body, waiter, tainted, in_flight: false, former };
+        self.unanswered.insert(sequence, entry);
         self.queue.push_back(sequence);
         sequence
     }
@@ -146,8 +150,8 @@ impl<B, W> Session<B, W> {
     pub(crate) fn succeeded(&mut self, sequence: u64) -> Answered<B, W> {
         let Some(entry) = self.remove(sequence) else { return Answered::Unknown };
         if matches!(entry.class, Class::Call | Class::Wait) {
-            let Unanswered { class, body, waiter, .. } = entry;
-            self.waiting.insert(sequence, Waiting { class, body, waiter });
+            let Unanswered { class, body, waiter, former, .. } = entry;
+            self.waiting.insert(sequence, Waiting { class, body, waiter, former });
             return Answered::Waits;
         }
         Answered::Done(entry.body, entry.waiter)
@@ -173,25 +177,20 @@ impl<B, W> Session<B, W> {
 
     /// The end came that a request waits for, with or without an answer before it.
     pub(crate) fn completed(&mut self, sequence: u64) -> Option<W> {
-        if let Some(wait) = self.waiting.remove(&sequence) {
-            if wait.class == Class::Call {
-                self.received.push(sequence);
-            }
-            return Some(wait.waiter);
-        }
-        match self.remove(sequence) {
-            Some(entry) => {
-                if entry.class == Class::Call {
-                    self.received.push(sequence);
-                }
-                Some(entry.waiter)
-            }
+        let wait = match self.waiting.remove(&sequence) {
+            Some(wait) => Some((wait.class, wait.waiter, wait.former)),
+            None => self.remove(sequence).map(|entry| (entry.class, entry.waiter, entry.former)),
+        };
+        let Some((class, waiter, former)) = wait else {
             // A repeat: the server does not know yet that we have it.
-            None => {
-                self.received.push(sequence);
-                None
-            }
+            self.received.push(sequence);
+            return None;
+        };
+        if class == Class::Call {
+            self.received.extend(former);
+            self.received.push(sequence);
         }
+        Some(waiter)
     }
 
     fn remove(&mut self, sequence: u64) -> Option<Unanswered<B, W>> {
@@ -252,9 +251,10 @@ impl<B, W> Session<B, W> {
     /// The same session is attached again: the waits of the former connection are registered anew.
     pub(crate) fn resumed(&mut self) {
         self.acknowledged = 0;
-        for wait in std::mem::take(&mut self.waiting).into_values() {
+        for (sequence, mut wait) in std::mem::take(&mut self.waiting) {
+            wait.former.push(sequence);
             // Tainted: the execution exists already, it must not be created again in another session.
-            self.insert(wait.class, wait.body, wait.waiter, true);
+            self.insert(wait.class, wait.body, wait.waiter, true, wait.former);
         }
     }
 
@@ -275,7 +275,7 @@ impl<B, W> Session<B, W> {
         for wait in std::mem::take(&mut self.waiting).into_values() {
             match wait.class {
                 Class::Call => lapsed.push(wait.waiter),
-                class => _ = self.insert(class, wait.body, wait.waiter, false),
+                class => _ = self.insert(class, wait.body, wait.waiter, false, Vec::new()),
             }
         }
         self.in_flight = 0;

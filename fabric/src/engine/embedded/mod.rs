@@ -297,6 +297,10 @@ impl Engine for Embedded {
         self.executions.with(|executions| executions.scan(query, after, limit))
     }
 
+    fn count_executions(&self, query: &ExecutionQuery) -> u64 {
+        self.executions.with(|executions| executions.count(query))
+    }
+
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>) {
         done(streams::read_items(&self.streams, &*self.store, &request));
     }

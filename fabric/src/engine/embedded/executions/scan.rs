@@ -108,6 +108,22 @@ impl Executions {
         self.table.numbers_after(after).filter_map(visible).take(limit).collect()
     }
 
+    /// How many executions match.
+    pub(in crate::engine::embedded) fn count(&self, query: &ExecutionQuery) -> u64 {
+        match query {
+            // What scalers ask for again and again.
+            ExecutionQuery {
+                agent: Some(agent),
+                claimable: true,
+                instance: None,
+                delegates,
+                parent: None,
+                caller: None,
+            } if delegates.is_empty() => self.pending.get(agent).map_or(0, |pending| pending.len() as u64),
+            query => self.scan(query, 0, usize::MAX).len() as u64,
+        }
+    }
+
     /// One execution with its state, once it is durable.
     pub(in crate::engine::embedded) fn view(&self, id: &str) -> Option<ExecutionView> {
         self.table.find(id).filter(|slot| slot.committed).map(view)
