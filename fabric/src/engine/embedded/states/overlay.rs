@@ -70,8 +70,9 @@ impl Overlay {
 
     /// The writes of the runs up to this one are in the store.
     pub(in crate::engine::embedded) fn durable(&mut self, through: u64) {
-        while let Some((_, key)) = self.runs.pop_front_if(|(run, _)| *run <= through) {
-            if let btree_map::Entry::Occupied(queued) = self.queued.entry(key)
+        while self.runs.front().is_some_and(|(run, _)| *run <= through) {
+            if let Some((_, key)) = self.runs.pop_front()
+                && let btree_map::Entry::Occupied(queued) = self.queued.entry(key)
                 && queued.get().run <= through
             {
                 queued.remove();

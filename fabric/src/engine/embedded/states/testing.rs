@@ -45,6 +45,10 @@ impl Store for Kept {
     fn durability(&self) -> Durability {
         self.0.durability()
     }
+
+    fn may_wait(&self) -> bool {
+        self.0.may_wait()
+    }
 }
 
 /// How to open a store anew.

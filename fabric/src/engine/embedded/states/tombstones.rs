@@ -40,11 +40,12 @@ impl Tombstones {
 
     /// Drops those whose time has come.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        while let Some((until, id)) = self.times.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((until, id)) = self.times.front().filter(|(until, _)| *until <= now) {
             // An id may have been used and destroyed once more since.
-            if self.graves.get(&id).is_some_and(|grave| grave.until <= until) {
-                self.graves.remove(&id);
+            if self.graves.get(id).is_some_and(|grave| grave.until <= *until) {
+                self.graves.remove(id);
             }
+            self.times.pop_front();
         }
     }
 }
