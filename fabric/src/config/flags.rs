@@ -13,21 +13,25 @@ const ABOUT: &str = "The Fabric of Perper: the server that all agent processes c
                      and streams, and stores them.";
 
 const EXAMPLES: &str = "\
-Every flag can be given as an environment variable (--max-connections as PERPER_FABRIC_MAX_CONNECTIONS) and as a key of
-the TOML file that --config names (max-connections = 1000). Flags win over the environment, that over the file, and that
-over the defaults. Times have a unit (500ms, 20s, 5m, 1h, 1d), sizes may have one (64KiB, 8MiB, 1GiB).
+Every flag can be given as an environment variable (--max-connections as PERPER_FABRIC_MAX_CONNECTIONS) and as a key \
+of the TOML file that --config names (max-connections = 1000). Flags win over the environment, that over the file, and \
+that over the defaults. Times have a unit (500ms, 20s, 5m, 1h, 1d), sizes may have one (64KiB, 8MiB, 1GiB).
 
 Signals: SIGTERM and SIGINT stop the server gracefully, a second one at once. SIGHUP reads certificates and tokens again.
 Exit codes: 0 stopped as told, 1 failed, 2 wrong flags or configuration.
 
 Examples:
-  perper-fabric                                            in memory, on loopback: for trying out
-  perper-fabric --data ./data                              kept on disk, safe from loss of power
-  perper-fabric --data /var/lib/perper --address 0.0.0.0:40400 \\
-      --tls-cert server.pem --tls-key server.key --token-file tokens
-                                                           for other machines: TLS, and a token for each client
-  perper-fabric --address 127.0.0.1:0 --address-file addr  on a free port that a script reads from the file
-  perper-fabric check-config --config fabric.toml          what a configuration amounts to, without starting";
+  In memory, on loopback, for trying out:
+    perper-fabric
+  Kept on disk, safe from loss of power:
+    perper-fabric --data ./data
+  For other machines, with TLS and a token for each client:
+    perper-fabric --data /var/lib/perper --address 0.0.0.0:40400 \\
+        --tls-cert server.pem --tls-key server.key --token-file tokens
+  On a free port that a script reads from a file:
+    perper-fabric --address 127.0.0.1:0 --address-file address
+  What a configuration amounts to, without starting:
+    perper-fabric check-config --config fabric.toml";
 
 /// What the command line asks for.
 #[derive(Debug)]

@@ -458,4 +458,20 @@ mod tests {
             assert_eq!(copy, draft, "{}", setting.name);
         }
     }
+
+    #[test]
+    fn the_documentation_has_each_setting_with_its_default() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let draft = Draft::default();
+        for setting in SETTINGS {
+            let row = text.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name)));
+            let row = row.unwrap_or_else(|| panic!("{} is not in {path}", setting.name));
+            let default = (setting.show)(&draft);
+            assert!(
+                default.is_empty() || row.contains(&format!("| `{default}` |")),
+                "{row} has not {default}"
+            );
+        }
+    }
 }
