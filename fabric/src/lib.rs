@@ -14,13 +14,16 @@
 //! # }
 //! ```
 
+mod broker;
 pub mod config;
+pub mod engine;
 mod error;
 pub mod metrics;
 mod security;
 mod server;
+mod service;
 
 pub use config::{Config, Limits};
 pub use error::Error;
 pub use metrics::Metrics;
-pub use server::{Fabric, RunningFabric};
+pub use server::{Fabric, RunningFabric, check_files};

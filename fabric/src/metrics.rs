@@ -415,4 +415,18 @@ mod tests {
         labels.dedup();
         assert_eq!(labels.len(), Operation::ALL.len());
     }
+
+    #[test]
+    fn the_documentation_has_each_family() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        for line in Metrics::new().encode().lines() {
+            let Some((family, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+            else {
+                continue;
+            };
+            let name = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+            assert!(documentation.contains(&format!("| `{name}")), "{name} is not in {path}");
+        }
+    }
 }

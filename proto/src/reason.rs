@@ -128,6 +128,11 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether the server could not do its work, rather than found the request at odds with what there is.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Reason::StorageFailed | Reason::StorageFull | Reason::Internal)
+    }
+
     /// An error of this reason. `message` says what was wrong, with which value, and what to do.
     pub fn error(self, message: impl Into<String>) -> v1::Error {
         v1::Error {

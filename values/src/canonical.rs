@@ -269,6 +269,10 @@ impl Error {
         match Reader::new(key).token() {
             Ok(Token::Text(name)) => self.at_member(name),
             Ok(Token::Integer(integer)) => self.at_integer_key(integer),
+            Ok(Token::Float(float)) => match Integer::from_f64(float).and_then(|integer| integer.as_i128()) {
+                Some(integer) => self.at_integer_key(integer),
+                None => self.at_entry(position),
+            },
             _ => self.at_entry(position),
         }
     }

@@ -1,8 +1,7 @@
-//! Values, keys and equality of Perper.
-
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
 
 mod canonical;
+mod convert;
 mod date_time;
 mod decimal;
 mod decode;

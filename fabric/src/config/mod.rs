@@ -2,10 +2,22 @@
 
 mod check;
 mod error;
+#[cfg(feature = "cli")]
+mod flags;
 mod model;
+#[cfg(feature = "cli")]
+mod settings;
+#[cfg(feature = "cli")]
+mod sources;
+#[cfg(feature = "cli")]
+mod units;
 
 pub(crate) use check::is_loopback;
 pub use error::{ConfigError, Origin, Problem};
+#[cfg(feature = "cli")]
+pub use flags::{Invocation, InvocationError, parse};
 pub(crate) use model::durability_name;
 pub use model::{Config, Limits, LogFormat, Storage, Tls};
 pub use perper_store::{Durability, StoreKind};
+#[cfg(feature = "cli")]
+pub use sources::{Environment, Loaded, ProcessEnvironment};

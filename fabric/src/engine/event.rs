@@ -22,10 +22,10 @@ pub enum Subject {
 /// Something has changed, durably.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// An execution exists that time or an observer has to do with: it has a deadline, or executions are followed.
+    Created(Arc<Execution>),
     /// An execution can be claimed in some work group: it is new, was started, or a reservation was given back.
     Pending(Arc<Execution>),
-    /// Everything pending when [`Subject::Pending`] was followed has been told.
-    PendingStartReached(Arc<str>),
     /// An execution was claimed; for observers of state only.
     Claimed(Arc<Execution>),
     /// An execution has ended.

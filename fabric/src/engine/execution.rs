@@ -170,6 +170,18 @@ pub struct ExecutionView {
     pub stopping: bool,
 }
 
+impl From<&v1::ExecutionFilter> for ExecutionQuery {
+    fn from(filter: &v1::ExecutionFilter) -> Self {
+        let name = |name: &str| (!name.is_empty()).then(|| Arc::from(name));
+        Self {
+            agent: name(&filter.agent),
+            instance: name(&filter.instance),
+            delegates: filter.delegates.iter().map(|delegate| Arc::from(delegate.as_str())).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Which executions a scan is for.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionQuery {
@@ -183,4 +195,22 @@ pub struct ExecutionQuery {
     pub parent: Option<Arc<str>>,
     /// Waited for by this session.
     pub caller: Option<SessionId>,
+    /// Only those that may be claimed in some work group. Asks for an agent.
+    pub claimable: bool,
+}
+
+impl ExecutionQuery {
+    /// Whether it is for this execution, as far as that shows in how it was created.
+    pub fn matches(&self, execution: &Execution) -> bool {
+        let equal =
+            |wanted: &Option<Arc<str>>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        equal(&self.agent, &execution.agent)
+            && equal(&self.instance, &execution.instance)
+            && (self.delegates.is_empty() || self.delegates.contains(&execution.delegate))
+            && self
+                .parent
+                .as_deref()
+                .is_none_or(|wanted| execution.parent.as_ref().is_some_and(|(parent, _)| **parent == *wanted))
+            && self.caller.is_none_or(|wanted| execution.caller == Some(wanted))
+    }
 }

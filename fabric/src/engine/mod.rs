@@ -48,6 +48,8 @@ pub struct Items {
     pub last_key: Option<i64>,
     /// Items in `batches`.
     pub count: u64,
+    /// The step between keys of a batch that does not list them.
+    pub step: u64,
     /// The stream has ended and nothing follows.
     pub end: Option<v1::StreamEnd>,
 }
@@ -79,7 +81,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Sets the one observer of this server. Called once, before anything else.
     fn observe(&self, observer: Arc<dyn Observer>);
 
-    /// Begins to tell events about a subject, starting with everything there is now.
+    /// Begins to tell events about a subject. What there is already, a scan tells.
     fn follow(&self, subject: Subject);
 
     /// Ends what [`follow`](Engine::follow) began. Events under way may still come.
@@ -115,14 +117,23 @@ pub trait Engine: Send + Sync + 'static {
     /// Forgets outcomes of a session up to a sequence.
     fn acknowledge(&self, session: SessionId, through: u64);
 
+    /// How many executions a session has reserved.
+    fn reservations_of(&self, session: SessionId) -> u64;
+
+    /// An execution with its state, if it is there.
+    fn view_execution(&self, id: &str) -> Option<ExecutionView>;
+
     /// Executions that match, in order of creation, after `after`.
     fn scan_executions(&self, query: &ExecutionQuery, after: u64, limit: usize) -> Vec<ExecutionView>;
+
+    /// How many executions match.
+    fn count_executions(&self, query: &ExecutionQuery) -> u64;
 
     /// Items of a stream.
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>);
 
-    /// Whether a stream has, or has had, a listener. [`Event::StreamListened`] tells when it gets its first.
-    fn stream_listened(&self, stream: &str) -> Result<bool>;
+    /// A stream's record, if it is there.
+    fn view_stream(&self, id: &str) -> Option<v1::Stream>;
 
     /// Streams in order of id, after `after`.
     fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream>;

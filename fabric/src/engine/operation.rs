@@ -81,8 +81,8 @@ pub enum Request {
 /// What to do with an execution.
 #[derive(Debug, Clone)]
 pub enum ExecutionRequest {
-    /// Create, or attach to an equal one. With `wait`, the session is the caller.
-    Create(v1::CreateExecutionRequest),
+    /// Create, or attach to an equal one; with the session that waits for the end, and with whose end it is cancelled.
+    Create(v1::CreateExecutionRequest, Option<SessionId>),
     /// `WAITING` to pending: the linked stream has a listener.
     Start(String),
     /// Complete, with results or a failure.
@@ -205,7 +205,7 @@ impl Request {
     /// Whether it frees space or ends something, so that it is served even when the disk is nearly full. Reads are too.
     pub fn fits_full_disk(&self) -> bool {
         match self {
-            Request::Execution(request) => !matches!(request, ExecutionRequest::Create(_)),
+            Request::Execution(request) => !matches!(request, ExecutionRequest::Create(..)),
             Request::Stream(request) => !matches!(
                 request,
                 StreamRequest::Create(_)

@@ -5,13 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use perper_store::{ClusterId, DataFolder, MemoryStore, Store};
+use perper_store::{ClusterId, DataFolder, HeadRoom, MemoryStore, Store};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::Error;
+use crate::broker::Broker;
 use crate::config::{Config, Storage};
+use crate::engine::{Clock, Embedded, EmbeddedOptions, Engine};
 use crate::metrics::Metrics;
+use crate::service;
 
 /// What the server hands to its services.
 #[derive(Clone, Debug)]
@@ -50,21 +53,36 @@ pub(crate) type Closing = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>
 impl Backend {
     /// Opens the storage and makes the services.
     pub(crate) async fn open(shell: &Shell) -> Result<Self, Error> {
-        let storage = shell.config.storage();
-        let (folder, store, recovery) = blocking(move || open_storage(&storage)).await??;
-        let (cluster_id, boot_epoch) = match &folder {
-            Some(folder) => (folder.cluster_id(), folder.boot_epoch()),
-            None => (new_cluster_id()?, 1),
-        };
+        let config = Arc::clone(&shell.config);
+        let clock = Clock::start();
+        let opened = blocking(move || open_engine(&config, clock)).await??;
+        let broker = Broker::start(
+            opened.engine.clone(),
+            clock,
+            Arc::clone(&shell.config),
+            Arc::clone(&shell.metrics),
+        );
+        tokio::spawn({
+            let (broker, draining) = (Arc::downgrade(&broker), shell.draining.clone());
+            async move {
+                draining.cancelled().await;
+                if let Some(broker) = broker.upgrade() {
+                    broker.drain();
+                }
+            }
+        });
+        let routes = service::routes(&broker);
         Ok(Self {
-            routes: Routes::default(),
-            cluster_id,
-            boot_epoch,
-            recovery,
+            routes,
+            cluster_id: opened.cluster_id,
+            boot_epoch: opened.boot_epoch,
+            recovery: opened.recovery,
             close: Box::new(move || {
                 Box::pin(async move {
+                    broker.stop();
+                    let Opened { engine, folder, .. } = opened;
                     blocking(move || {
-                        store.close()?;
+                        engine.close().map_err(|error| Error::Internal(error.message))?;
                         drop(folder);
                         Ok(())
                     })
@@ -75,20 +93,49 @@ impl Backend {
     }
 }
 
-type Opened = (Option<DataFolder>, Arc<dyn Store>, Duration);
+struct Opened {
+    engine: Arc<Embedded>,
+    folder: Option<DataFolder>,
+    cluster_id: ClusterId,
+    boot_epoch: u64,
+    recovery: Duration,
+}
 
-fn open_storage(storage: &Storage) -> Result<Opened, Error> {
+fn open_engine(config: &Config, clock: Clock) -> Result<Opened, Error> {
     let start = Instant::now();
-    let (folder, store): (_, Arc<dyn Store>) = match storage {
+    let (folder, store): (_, Arc<dyn Store>) = match config.storage() {
         Storage::Memory => (None, Arc::new(MemoryStore::new())),
         Storage::Folder { path, store, durability } => {
-            let folder = DataFolder::open(path, *store)?;
-            let store = folder.open_store(*durability)?;
+            let folder = DataFolder::open(&path, store)?;
+            let store = folder.open_store(durability)?;
             (Some(folder), store)
         }
     };
-    Ok((folder, store, start.elapsed()))
+    let (cluster_id, boot_epoch) = match &folder {
+        Some(folder) => (folder.cluster_id(), folder.boot_epoch()),
+        None => (new_cluster_id()?, 1),
+    };
+    let head_room =
+        folder.as_ref().map(|folder| HeadRoom::of_folder(folder.path(), DISK_RESERVE)).transpose()?;
+    let options = EmbeddedOptions {
+        cluster_id: cluster_id.0,
+        boot_epoch,
+        attempts: config.max_attempts,
+        tombstone_ms: u64::try_from(config.tombstone_retention.as_millis()).unwrap_or(u64::MAX),
+        unheard_items: config.stream_backlog_items,
+        unheard_bytes: config.stream_backlog_bytes,
+        value_bytes: config.limits.value_bytes,
+        tail_cache_bytes: TAIL_CACHE,
+    };
+    let engine = Embedded::open(store, head_room, clock, &options)?;
+    Ok(Opened { engine, folder, cluster_id, boot_epoch, recovery: start.elapsed() })
 }
+
+/// Disk space that is kept for completions, acknowledgements and removals.
+const DISK_RESERVE: u64 = 64 << 20;
+
+/// Recent items that are kept in memory for listeners who keep up.
+const TAIL_CACHE: usize = 64 << 20;
 
 /// What is in memory is other data in each run.
 fn new_cluster_id() -> Result<ClusterId, Error> {

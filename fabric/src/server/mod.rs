@@ -13,4 +13,4 @@ mod metrics_http;
 mod running;
 
 pub(crate) use log_gate::LogGate;
-pub use running::{Fabric, RunningFabric};
+pub use running::{Fabric, RunningFabric, check_files};

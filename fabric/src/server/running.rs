@@ -241,6 +241,14 @@ impl fmt::Debug for RunningFabric {
     }
 }
 
+/// Reads the files that a configuration names, as a start would, and lets go of them.
+pub fn check_files(config: &Config) -> Result<(), Error> {
+    config.check()?;
+    config.tls.as_ref().map(TlsContext::load).transpose()?;
+    config.token_file.as_deref().map(Tokens::load).transpose()?;
+    Ok(())
+}
+
 /// Health and both versions of reflection, beside the services of Perper.
 fn add_standard_services(routes: Routes, reporter: HealthReporter, config: &Config) -> Result<Routes, Error> {
     let limit = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 
 pub use self::commit::Commit;
 use self::queue::{Completion, Group, Queue};
-use crate::{Durability, Error, ErrorKind, HeadRoom, Result, Store, WriteBatch};
+use crate::{Error, ErrorKind, HeadRoom, Result, Store, WriteBatch};
 
 /// How a [`Committer`] works.
 #[derive(Debug, Clone)]
@@ -113,8 +113,7 @@ impl Committer {
         if let Err(error) = shared.admit(&batch) {
             return Commit::ready(Err(error));
         }
-        let inline =
-            shared.store.durability() < Durability::Sync && batch.size() <= shared.options.inline_bytes;
+        let inline = batch.size() <= shared.options.inline_bytes && !shared.store.may_wait();
         if inline && let Some(turn) = shared.queue.take_turn() {
             let result = shared.write(std::slice::from_ref(&batch));
             turn.end(&result);

@@ -100,6 +100,10 @@ impl Store for FjallStore {
         batch.commit().map_err(|error| fjall_error("committing to the fjall store", &error))
     }
 
+    fn may_wait(&self) -> bool {
+        self.durability == Durability::Sync
+    }
+
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
         let value = self.keyspace(space).get(key);
         Ok(value.map_err(|error| fjall_error("reading from the fjall store", &error))?.map(Bytes::from))

@@ -41,6 +41,9 @@ impl fmt::Debug for HeadRoom {
 }
 
 impl HeadRoom {
+    /// A sensible reserve: a journal may grow to 256 MiB, and what it holds is then written to the store as well.
+    pub const DEFAULT_RESERVE: u64 = 512 << 20;
+
     /// Watches the disk of a folder, on which `reserve` bytes are held back.
     pub fn of_folder(path: &Path, reserve: u64) -> Result<Self> {
         let path = path.to_owned();

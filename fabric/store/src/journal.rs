@@ -25,8 +25,10 @@ mod record;
 mod tests;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -63,6 +65,8 @@ pub struct JournaledStore {
     thread: Mutex<Option<JoinHandle<()>>>,
     durability: Durability,
     options: JournalOptions,
+    /// The next commit ends the layer, which flushes files and may wait for a checkpoint.
+    rotates_next: AtomicBool,
 }
 
 struct Writer {
@@ -92,6 +96,7 @@ impl JournaledStore {
         durability: Durability,
         options: JournalOptions,
     ) -> Result<Self> {
+        let start = Instant::now();
         let Replay { records, files, next_generation } = files::replay(folder)?;
         let layer = Layer::default();
         let checkpoints = Checkpoints::new(folder, base);
@@ -109,7 +114,7 @@ impl JournaledStore {
             }
         }
         if replayed > 0 {
-            tracing::info!(records = replayed, files = files.len(), "read the journal");
+            tracing::info!(records = replayed, files = files.len(), elapsed = ?start.elapsed(), "read the journal");
         }
         let file = JournalFile::create(folder, next_generation, durability == Durability::Sync)?;
         checkpoints.resume(layer, files);
@@ -126,6 +131,7 @@ impl JournaledStore {
             thread: Mutex::new(Some(thread)),
             durability,
             options,
+            rotates_next: AtomicBool::new(false),
         })
     }
 
@@ -176,6 +182,7 @@ impl Store for JournaledStore {
             return Err(Error::new(ErrorKind::Closed, "the store is closed"));
         }
         self.checkpoints.check()?;
+        self.rotate_if_due(writer)?;
         record::encode(&mut writer.record, writer.file.generation(), group);
         if writer.record.is_empty() {
             return Ok(());
@@ -186,7 +193,12 @@ impl Store for JournaledStore {
         }
         self.checkpoints.apply_group(group)?;
         record::shrink(&mut writer.record);
-        self.rotate_if_due(writer)
+        self.rotates_next.store(writer.file.size() >= self.options.rotate_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn may_wait(&self) -> bool {
+        self.durability == Durability::Sync || self.rotates_next.load(Ordering::Relaxed)
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {

@@ -63,6 +63,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
         Ok(self.read()[space.index()].get(key).cloned())
     }

@@ -8,6 +8,7 @@
 //!   cache of the disk. With durability `sync` a commit ends with an `fdatasync` of sled's file.
 //! * sled writes a page that outgrows a quarter of a segment to a file of its own (a "blob"), which it never flushes.
 //!   Large values are therefore cut into chunks, and segments made large, so that no page gets there.
+//! * sled's `conf`, without which it does not open, is flushed when the store is opened.
 //! * `flush_async` can deadlock; it is not used.
 
 mod chunks;
@@ -71,9 +72,7 @@ impl SledStore {
             .open(path.join("db"))
             .map_err(|error| Error::io(what(), &error))?;
         let store = Self { db, chunks, file, durability, closed: AtomicBool::new(false) };
-        if durability == Durability::Sync {
-            sync_folders(path).map_err(|error| Error::io(what(), &error))?;
-        }
+        sync_files(path).map_err(|error| Error::io(what(), &error))?;
         Ok(store)
     }
 
@@ -87,7 +86,14 @@ impl SledStore {
                 }
                 Op::Delete { space, key } => {
                     self.chunks.remove(&self.db, &mut changes, space, key)?;
-                    changes.insert(keys::value(space, key), None);
+                    let full = keys::value(space, key);
+                    // To look is far cheaper than to write a deletion of nothing, which is what a journal mostly brings.
+                    let present = self.db.contains_key(&full);
+                    if present.map_err(|error| sled_error("reading from the sled store", &error))? {
+                        changes.insert(full, None);
+                    } else {
+                        changes.remove(&full);
+                    }
                 }
                 Op::DeleteRange { space, start, end } if start < end => {
                     let (first, last) = (keys::value(space, start), keys::value(space, end));
@@ -130,6 +136,11 @@ impl Store for SledStore {
             self.file.sync_data().map_err(|error| Error::io("flushing the sled store to disk", &error))?;
         }
         Ok(())
+    }
+
+    fn may_wait(&self) -> bool {
+        // sled's flush waits for the disk even where only the end of the process is to be survived.
+        self.durability >= Durability::Process
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
@@ -194,14 +205,17 @@ impl Base for SledStore {
     }
 }
 
-/// Makes the names of the files as durable as their contents: sled makes files and folders without flushing the
-/// folders that list them.
-fn sync_folders(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()?;
-    if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
+/// Makes the files and their names durable: sled never flushes its `conf`, without which it does not open, nor the
+/// folders that list its files.
+fn sync_files(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        File::open(entry?.path())?.sync_all()?;
     }
-    Ok(())
+    File::open(path)?.sync_all()?;
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn sled_error(what: impl std::fmt::Display, error: &::sled::Error) -> Error {

@@ -73,6 +73,9 @@ pub trait Store: Send + Sync + 'static {
     /// [`ErrorKind::InvalidBatch`] says that nothing happened.
     fn commit(&self, group: &[WriteBatch]) -> Result<()>;
 
+    /// Whether a commit may wait for the disk right now, and so should come from a thread that may wait.
+    fn may_wait(&self) -> bool;
+
     /// The value at `key`.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>>;
 

@@ -52,6 +52,10 @@ impl Store for Scripted {
         self.inner.commit(group)
     }
 
+    fn may_wait(&self) -> bool {
+        self.durability == Durability::Sync
+    }
+
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
         self.inner.get(space, key)
     }

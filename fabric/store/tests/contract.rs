@@ -330,7 +330,7 @@ macro_rules! contract {
 
             #[test]
             fn model() {
-                for seed in 1..4 {
+                for seed in 1..3 {
                     let model = std::cell::RefCell::new(Model::new());
                     across_reopening(
                         $kind,

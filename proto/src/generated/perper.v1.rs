@@ -3215,6 +3215,9 @@ pub struct Stream {
     pub end: ::core::option::Option<StreamEnd>,
     #[prost(uint32, tag = "12")]
     pub listeners: u32,
+    /// It has, or has had, a listener.
+    #[prost(bool, tag = "13")]
+    pub listened: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DestroyStreamRequest {

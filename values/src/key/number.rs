@@ -146,9 +146,14 @@ pub(super) fn decode(input: &[u8]) -> Option<(Value, usize)> {
     let end = head + pairs + 1;
     let value = match *rest.get(end)? {
         DECIMAL => {
-            let exponent = i32::try_from(exponent.checked_sub(significant.len() as i64)?).ok()?;
-            let coefficient = Integer::from_digits(negative, significant)?;
-            Value::Decimal(Decimal::new(coefficient, exponent).ok()?)
+            let exponent = exponent.checked_sub(significant.len() as i64)?;
+            // The normal form leaves zeros in the coefficient only where the exponent cannot take them.
+            let zeros = usize::try_from(exponent.saturating_sub(i32::MAX.into())).unwrap_or(0);
+            if zeros > MOST_DIGITS {
+                return None;
+            }
+            let coefficient = Integer::from_digits(negative, &format!("{significant}{:0<zeros$}", ""))?;
+            Value::Decimal(Decimal::new(coefficient, i32::try_from(exponent - zeros as i64).ok()?).ok()?)
         }
         PLAIN if exponent >= significant.len() as i64 => {
             let length = usize::try_from(exponent).ok().filter(|length| *length <= MOST_DIGITS)?;

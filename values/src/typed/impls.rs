@@ -7,7 +7,7 @@ use crate::{
     Value, encode, validate,
 };
 use bytes::Bytes;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
@@ -343,14 +343,25 @@ impl TryFrom<Value> for Reference {
 }
 
 macro_rules! through_value {
-    ($($type:ty)*) => {$(
+    ($($type:ty: $expected:literal,)*) => {$(
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 // Scalars take no allocation on this way.
-                Value::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+                let value = Value::deserialize(deserializer)?;
+                let found = value.type_name();
+                value.try_into().map_err(|error: Error| match error.kind() {
+                    ErrorKind::Type => de::Error::invalid_type(Unexpected::Other(found), &$expected),
+                    _ => de::Error::custom(error),
+                })
             }
         }
     )*};
 }
 
-through_value! { Integer DateTime Uuid Decimal Reference }
+through_value! {
+    Integer: "an integer",
+    DateTime: "a date-time",
+    Uuid: "a UUID",
+    Decimal: "a decimal",
+    Reference: "a reference",
+}

@@ -47,6 +47,8 @@ enum Form {
     Tagged,
     /// A `u64` is the number of a tag.
     Tag,
+    /// An array is no level of its own, being part of a scalar.
+    Flat,
 }
 
 impl<'a> Serializer<'a> {
@@ -61,7 +63,7 @@ impl<'a> Serializer<'a> {
 
     /// Opens an array (major type 4) or map (5) of so many elements or entries, if that is known.
     fn open(self, major: u8, length: Option<usize>) -> Result<Compound<'a>> {
-        let depth = deeper(self.depth)?;
+        let depth = if self.form == Form::Flat { self.depth } else { deeper(self.depth)? };
         let start = self.out.len();
         let pair = self.form == Form::Tagged;
         if !pair {
@@ -188,7 +190,8 @@ impl<'a> ser::Serializer for Serializer<'a> {
             // Sets may hold equal elements, and whoever uses a hook by hand may err about the content.
             *self.doubtful = true;
             self.writer().tag(tag);
-            return value.serialize(self);
+            let form = if name == hook::DECIMAL { Form::Flat } else { Form::Item };
+            return value.serialize(Self { form, ..self });
         }
         let form = match name {
             hook::RAW => Form::Raw,

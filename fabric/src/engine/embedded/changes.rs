@@ -18,6 +18,12 @@ pub(super) struct Changes<P> {
 
 impl<P> Changes<P> {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { now, batch: WriteBatch::new(), events: Vec::new(), answers: Vec::new(), unpublished: Vec::new() }
+        Self {
+            now,
+            batch: WriteBatch::new(),
+            events: Vec::new(),
+            answers: Vec::new(),
+            unpublished: Vec::new(),
+        }
     }
 }

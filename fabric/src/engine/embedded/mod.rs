@@ -12,6 +12,7 @@ mod lists;
 mod outcomes;
 mod sessions;
 mod shard;
+mod states;
 mod streams;
 mod token;
 
@@ -28,6 +29,7 @@ use self::lists::Lists;
 use self::outcomes::Outcomes;
 use self::sessions::Sessions;
 use self::shard::{Guarded, Shard};
+use self::states::Sweeper;
 use self::streams::{StreamLimits, Streams};
 use self::token::Seal;
 use super::{
@@ -68,6 +70,7 @@ pub struct Embedded {
     streams: Arc<Guarded<Streams>>,
     dictionaries: Arc<Guarded<Dictionaries>>,
     lists: Arc<Guarded<Lists>>,
+    sweeper: Sweeper,
 }
 
 impl Embedded {
@@ -93,7 +96,12 @@ impl Embedded {
         let mut streams = Streams::new(limits, clock, Arc::clone(&store));
         let known = sessions.all().into_iter().map(|(session, _)| session).collect();
         let orphans = streams.recover(&*store, &known)?;
+        let (sweeps, sweep_queue) = states::queue();
+        let dictionaries = Dictionaries::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
+        let lists = Lists::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
         let outcomes = |shard| Outcomes::recover(shard, &*store);
+        let committer =
+            Arc::new(Committer::start(Arc::clone(&store), head_room, CommitterOptions::default())?);
         let this = Self {
             cluster_id: format!("{:032x}", options.cluster_id),
             clock,
@@ -101,13 +109,10 @@ impl Embedded {
             sessions,
             executions: Arc::new(Guarded::new(executions, outcomes(Executions::NUMBER)?)),
             streams: Arc::new(Guarded::new(streams, outcomes(Streams::NUMBER)?)),
-            dictionaries: Arc::new(Guarded::new(Dictionaries, outcomes(Dictionaries::NUMBER)?)),
-            lists: Arc::new(Guarded::new(Lists, outcomes(Lists::NUMBER)?)),
-            committer: Arc::new(Committer::start(
-                Arc::clone(&store),
-                head_room,
-                CommitterOptions::default(),
-            )?),
+            dictionaries: Arc::new(Guarded::new(dictionaries, outcomes(Dictionaries::NUMBER)?)),
+            lists: Arc::new(Guarded::new(lists, outcomes(Lists::NUMBER)?)),
+            sweeper: Sweeper::start(sweeps, sweep_queue, Arc::clone(&store), Arc::clone(&committer))?,
+            committer,
             store,
         };
         if let Some(batch) = secret.write {
@@ -185,22 +190,14 @@ impl Engine for Embedded {
         }
     }
 
+    // This engine tells everything that costs nothing extra to tell, whoever follows.
     fn follow(&self, subject: Subject) {
-        let mut events = Vec::new();
-        match &subject {
-            Subject::Pending(agent) => {
-                self.executions.with(|executions| executions.pending_events(agent, &mut events))
-            }
-            Subject::End(id) => events.extend(self.executions.with(|executions| executions.end_event(id))),
-            Subject::Stream(id) => events.push(Event::StreamChanged(Arc::clone(id))),
-            Subject::Executions(_) => self.executions.with(|executions| executions.observe(true)),
-            Subject::Streams => {}
+        if let Subject::Executions(_) = subject {
+            self.executions.with(|executions| executions.observe(true));
         }
-        self.notify(events);
     }
 
     fn unfollow(&self, subject: Subject) {
-        // This engine tells everything that costs nothing extra to tell.
         if let Subject::Executions(_) = subject {
             self.executions.with(|executions| executions.observe(false));
         }
@@ -309,16 +306,28 @@ impl Engine for Embedded {
         self.lists.acknowledge(&self.committer, session, through);
     }
 
+    fn reservations_of(&self, session: SessionId) -> u64 {
+        self.executions.with(|executions| executions.held_by(session) as u64)
+    }
+
+    fn view_execution(&self, id: &str) -> Option<ExecutionView> {
+        self.executions.with(|executions| executions.view(id))
+    }
+
     fn scan_executions(&self, query: &ExecutionQuery, after: u64, limit: usize) -> Vec<ExecutionView> {
         self.executions.with(|executions| executions.scan(query, after, limit))
+    }
+
+    fn count_executions(&self, query: &ExecutionQuery) -> u64 {
+        self.executions.with(|executions| executions.count(query))
     }
 
     fn read_items(&self, request: ReadItems, done: Box<dyn FnOnce(Result<Items>) + Send>) {
         done(streams::read_items(&self.streams, &*self.store, &request));
     }
 
-    fn stream_listened(&self, stream: &str) -> Result<bool> {
-        self.streams.with(|streams| streams.listened(stream))
+    fn view_stream(&self, id: &str) -> Option<v1::Stream> {
+        self.streams.with(|streams| streams.view(id))
     }
 
     fn scan_streams(&self, after: &str, limit: usize) -> Vec<v1::Stream> {
@@ -357,6 +366,7 @@ impl Engine for Embedded {
     }
 
     fn close(&self) -> Result<()> {
+        self.sweeper.close();
         self.committer.close().map_err(|error| Reason::StorageFailed.error(error.to_string()))
     }
 }

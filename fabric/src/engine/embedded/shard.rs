@@ -25,7 +25,7 @@ pub(super) trait Shard: Send + 'static {
         changes: &mut Changes<Self::Unpublished>,
     ) -> Outcome;
 
-    /// A run is over: carries out what follows from it as a whole, rather than from each request of it.
+    /// Ends a run of requests: notes the writes that a whole run needs but once.
     fn settle(&mut self, _: &mut Changes<Self::Unpublished>) {}
 
     /// The writes noted with these are durable: makes visible to scans and claims what they changed, and adds the

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::{Direction, KeyRange, Space, WriteBatch};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -112,4 +113,25 @@ fn a_crash_while_the_format_file_is_replaced_does_no_harm() {
     fs::write(path.path().join("format.new"), "vers").expect("half a file");
     let folder = DataFolder::open(path.path(), StoreKind::Sled).expect("a new folder");
     assert_eq!(folder.boot_epoch(), 1);
+}
+
+#[test]
+fn the_store_inside_keeps_what_was_committed() {
+    for kind in [StoreKind::Sled, StoreKind::Fjall] {
+        let path = folder();
+        for (boot, durability) in (1..).zip([Durability::Sync, Durability::Process, Durability::Sync]) {
+            let data = DataFolder::open(path.path(), kind).expect("the folder");
+            let store = data.open_store(durability).expect("the store");
+            assert_eq!((store.kind(), store.durability()), (kind, durability));
+            let found = store.range(Space::Meta, KeyRange::ALL, Direction::Forward).count();
+            assert_eq!(found as u64 + 1, data.boot_epoch(), "one entry for each boot before");
+            let mut batch = WriteBatch::new();
+            batch.put_slice(Space::Meta, &[boot], b"booted");
+            store.commit(&[batch]).expect("a commit");
+            // Once as a crash would end it, once in order.
+            if boot == 2 {
+                store.close().expect("it closes");
+            }
+        }
+    }
 }

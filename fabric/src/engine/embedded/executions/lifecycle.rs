@@ -9,7 +9,7 @@ use prost::Message;
 use super::record::{CreatedRecord, EndRecord, Facts, Part, execution, headers, key};
 use super::table::{Slot, State};
 use super::{Changes, Executions, Unpublished, remove_from, remove_from_ordered};
-use crate::engine::{EndReason, Ended, Event, Execution, Identity, Outcome, Timestamp};
+use crate::engine::{EndReason, Ended, Event, Execution, Outcome, SessionId, Timestamp};
 
 /// The agent whose executions are the instances of all others.
 const REGISTRY: &str = "Registry";
@@ -18,7 +18,7 @@ impl Executions {
     pub(super) fn create(
         &mut self,
         mut request: v1::CreateExecutionRequest,
-        identity: Option<Identity>,
+        caller: Option<SessionId>,
         changes: &mut Changes<Unpublished>,
     ) -> Outcome {
         let created = |created| {
@@ -69,13 +69,7 @@ impl Executions {
         }
 
         let number = self.table.next_number();
-        let facts = Facts {
-            number,
-            incarnation,
-            created: changes.now,
-            deadline,
-            caller: identity.filter(|_| request.wait).map(|identity| identity.session),
-        };
+        let facts = Facts { number, incarnation, created: changes.now, deadline, caller };
         let names = &mut self.names;
         let mut intern = |name: &str| match names.get(name) {
             Some(name) => Arc::clone(name),

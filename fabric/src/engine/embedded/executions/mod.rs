@@ -74,12 +74,12 @@ impl Shard for Executions {
     fn apply(
         &mut self,
         request: ExecutionRequest,
-        identity: Option<Identity>,
+        _identity: Option<Identity>,
         changes: &mut Changes<Unpublished>,
     ) -> Outcome {
         self.bury(changes.now);
         match request {
-            ExecutionRequest::Create(request) => self.create(request, identity, changes),
+            ExecutionRequest::Create(request, caller) => self.create(request, caller, changes),
             ExecutionRequest::Start(id) => self.start(&id, changes),
             ExecutionRequest::Complete(request) => self.complete(request, changes),
             ExecutionRequest::Release(request) => self.release(&request, changes),
@@ -97,8 +97,12 @@ impl Shard for Executions {
                 Unpublished::Created(number) => {
                     let Some(slot) = self.table.get_mut(number) else { continue };
                     slot.committed = true;
-                    if slot.is_pending() {
-                        let execution = Arc::clone(&slot.execution);
+                    let execution = Arc::clone(&slot.execution);
+                    let pending = slot.is_pending();
+                    if self.observed > 0 || execution.deadline.is_some() {
+                        events.push(Event::Created(Arc::clone(&execution)));
+                    }
+                    if pending {
                         self.pending.entry(Arc::clone(&execution.agent)).or_default().insert(number);
                         events.push(Event::Pending(execution));
                     }

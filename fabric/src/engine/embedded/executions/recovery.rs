@@ -70,7 +70,7 @@ impl Executions {
                     if parent.is_some_and(|parent| parent.is_none_or(|parent| !parent.is_pending())) {
                         orphaned.push(Arc::clone(&slot.execution.id));
                     } else if slot.execution.deadline.is_some() {
-                        events.push(Event::Pending(Arc::clone(&slot.execution)));
+                        events.push(Event::Created(Arc::clone(&slot.execution)));
                     }
                 }
             }

@@ -7,7 +7,7 @@ use perper_proto::v1;
 use super::Executions;
 use super::record::headers;
 use super::table::{Slot, State};
-use crate::engine::{Event, Execution, ExecutionQuery, ExecutionView, Held, SessionId, Timestamp};
+use crate::engine::{ExecutionQuery, ExecutionView, Held, SessionId, Timestamp};
 
 pub(super) fn view(slot: &Slot) -> ExecutionView {
     let held: Vec<Held> = slot
@@ -66,21 +66,6 @@ impl ExecutionView {
     }
 }
 
-impl ExecutionQuery {
-    fn matches(&self, execution: &Execution) -> bool {
-        let equal =
-            |wanted: &Option<Arc<str>>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        equal(&self.agent, &execution.agent)
-            && equal(&self.instance, &execution.instance)
-            && (self.delegates.is_empty() || self.delegates.contains(&execution.delegate))
-            && self
-                .parent
-                .as_deref()
-                .is_none_or(|wanted| execution.parent.as_ref().is_some_and(|(parent, _)| **parent == *wanted))
-            && self.caller.is_none_or(|wanted| execution.caller == Some(wanted))
-    }
-}
-
 impl Executions {
     /// Executions that match, in order of creation, after `after`. Only what is durable.
     pub(in crate::engine::embedded) fn scan(
@@ -116,7 +101,32 @@ impl Executions {
                 .take(limit)
                 .collect();
         }
+        if let Some(agent) = query.agent.as_ref().filter(|_| query.claimable) {
+            let pending = self.pending.get(agent).into_iter().flat_map(|numbers| numbers.range(after + 1..));
+            return pending.copied().filter_map(visible).take(limit).collect();
+        }
         self.table.numbers_after(after).filter_map(visible).take(limit).collect()
+    }
+
+    /// How many executions match.
+    pub(in crate::engine::embedded) fn count(&self, query: &ExecutionQuery) -> u64 {
+        match query {
+            // What scalers ask for again and again.
+            ExecutionQuery {
+                agent: Some(agent),
+                claimable: true,
+                instance: None,
+                delegates,
+                parent: None,
+                caller: None,
+            } if delegates.is_empty() => self.pending.get(agent).map_or(0, |pending| pending.len() as u64),
+            query => self.scan(query, 0, usize::MAX).len() as u64,
+        }
+    }
+
+    /// One execution with its state, once it is durable.
+    pub(in crate::engine::embedded) fn view(&self, id: &str) -> Option<ExecutionView> {
+        self.table.find(id).filter(|slot| slot.committed).map(view)
     }
 
     /// Ids of what an instance owns.
@@ -126,19 +136,6 @@ impl Executions {
             .filter_map(|number| self.table.get(*number))
             .map(|slot| Arc::clone(&slot.execution.id))
             .collect()
-    }
-
-    /// What can be claimed of an agent, as events.
-    pub(in crate::engine::embedded) fn pending_events(&self, agent: &Arc<str>, events: &mut Vec<Event>) {
-        let numbers = self.pending.get(agent).into_iter().flatten();
-        let slots = numbers.filter_map(|number| self.table.get(*number));
-        events.extend(slots.map(|slot| Event::Pending(Arc::clone(&slot.execution))));
-        events.push(Event::PendingStartReached(Arc::clone(agent)));
-    }
-
-    /// The end of an execution, if it is there, as an event; or that it is gone.
-    pub(in crate::engine::embedded) fn end_event(&self, id: &str) -> Option<Event> {
-        self.table.find(id)?.ended().map(|ended| Event::Ended(Arc::clone(ended)))
     }
 
     /// Reservations of a session.

@@ -75,7 +75,8 @@ impl Batch {
 
     /// The keys of the items.
     pub(super) fn keys(&self, step: u64) -> impl Iterator<Item = i64> {
-        let mut even = (0..u64::from(self.count)).map(move |at| self.first_key.wrapping_add((at * step) as i64));
+        let mut even =
+            (0..u64::from(self.count)).map(move |at| self.first_key.wrapping_add((at * step) as i64));
         let mut deltas = self.key_deltas.iter();
         let mut key = 0i64;
         let uneven = !self.key_deltas.is_empty();
@@ -92,7 +93,8 @@ impl Batch {
     pub(super) fn part(&self, skip: u32, take: u32, step: u64) -> v1::ItemBatch {
         let mut rest = &self.values[..];
         let start = skip_items(&mut rest, skip);
-        let end = if skip + take == self.count { self.values.len() } else { start + skip_items(&mut rest, take) };
+        let end =
+            if skip + take == self.count { self.values.len() } else { start + skip_items(&mut rest, take) };
         let mut batch = v1::ItemBatch {
             count: take,
             first_key: None,

@@ -127,7 +127,8 @@ pub(super) fn head_in_memory(slot: &Slot) -> Option<Head> {
         // tell what was removed; the runs do, and bytes by the average.
         let place = slot.removed_through.and_then(|key| packed.place_through(key));
         let items = place.map_or(0, |place| packed.runs.count_through(place));
-        let bytes = u128::from(slot.written.bytes) * u128::from(items) / u128::from(slot.written.items.max(1));
+        let bytes =
+            u128::from(slot.written.bytes) * u128::from(items) / u128::from(slot.written.items.max(1));
         let next = place.map_or(0, |place| place.saturating_add(1));
         let first_kept = packed.runs.first_written(next, u64::MAX);
         return Some(Head {

@@ -136,7 +136,12 @@ impl Streams {
         Ok(Some(v1::response::Response::GetStream(v1::GetStreamResponse { stream })))
     }
 
-    pub(super) fn destroy(&mut self, id: &str, reason: Reason, changes: &mut Changes<Unpublished>) -> Outcome {
+    pub(super) fn destroy(
+        &mut self,
+        id: &str,
+        reason: Reason,
+        changes: &mut Changes<Unpublished>,
+    ) -> Outcome {
         let Some(mut slot) = self.table.number_of(id).and_then(|number| self.table.remove(number)) else {
             // Destroyed already, which is what was asked for.
             return if self.tombstones.contains_key(id) { Ok(None) } else { Err(self.missing(id)) };

@@ -255,6 +255,8 @@ fn start_key(
             }
             None => packed.first_key,
         },
-        None => after.max(first_kept.filter(|first| after.is_none_or(|after| after <= *first))).unwrap_or(i64::MIN),
+        None => after
+            .max(first_kept.filter(|first| after.is_none_or(|after| after <= *first)))
+            .unwrap_or(i64::MIN),
     }
 }

@@ -200,11 +200,6 @@ impl Streams {
         })
     }
 
-    /// Whether the stream has, or has had, a listener.
-    pub(super) fn listened(&self, stream: &str) -> Result<bool, v1::Error> {
-        self.table.find(stream).map(|slot| slot.listened).ok_or_else(|| self.missing(stream))
-    }
-
     /// Why a stream that is not there cannot be had.
     fn missing(&self, id: &str) -> v1::Error {
         let message = match self.tombstones.get(id) {

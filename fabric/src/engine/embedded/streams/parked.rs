@@ -75,15 +75,16 @@ impl Streams {
     fn retry(&mut self, number: u64, at: usize, force: bool, changes: &mut Changes<Unpublished>) -> bool {
         let Some(slot) = self.table.get_mut(number) else { return false };
         let Some(parked) = slot.parked.remove(at) else { return false };
-        let outcome = match self.attempt(number, &parked.request, Some(parked.identity), force, at == 0, changes) {
-            Err(Refusal::Wait) => {
-                if let Some(slot) = self.table.get_mut(number) {
-                    slot.parked.insert(at, parked);
+        let outcome =
+            match self.attempt(number, &parked.request, Some(parked.identity), force, at == 0, changes) {
+                Err(Refusal::Wait) => {
+                    if let Some(slot) = self.table.get_mut(number) {
+                        slot.parked.insert(at, parked);
+                    }
+                    return false;
                 }
-                return false;
-            }
-            tried => self.answer(number, &parked.request, Some(parked.identity), tried, changes),
-        };
+                tried => self.answer(number, &parked.request, Some(parked.identity), tried, changes),
+            };
         self.parked.remove(&parked.identity);
         changes.answers.push((parked.identity, outcome));
         true

@@ -87,7 +87,7 @@ impl Page {
             visible: 0,
             items_left: request.max_items.max(1),
             bytes_left: request.max_bytes,
-            items: Items::default(),
+            items: Items { step: slot.step(), ..Items::default() },
         }
     }
 
@@ -154,4 +154,3 @@ fn at_or_after(packed: &Packed, key: i64) -> i64 {
     let place = packed.place_through(key - 1).map_or(0, |place| place.saturating_add(1));
     packed.key(place).unwrap_or(i64::MAX)
 }
-

@@ -177,7 +177,10 @@ mod tests {
     fn keys_lead_back() {
         let closed = closed_writer_key(3, SessionId(9), 4);
         let (number, part, rest) = read_key(&closed).unwrap();
-        assert_eq!((number, part, read_closed_writer(rest)), (3, Part::ClosedWriter, Some((SessionId(9), 4))));
+        assert_eq!(
+            (number, part, read_closed_writer(rest)),
+            (3, Part::ClosedWriter, Some((SessionId(9), 4)))
+        );
         assert_eq!(read_listener_key(&listener_key(3, "name")), Some((3, "name")));
     }
 }

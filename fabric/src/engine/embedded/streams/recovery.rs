@@ -45,8 +45,9 @@ impl Streams {
             let slot = slot.as_mut().filter(|slot| slot.number == number);
             let slot = slot.ok_or_else(|| corrupt(&key, "belongs to no stream"))?;
             let read = match part {
-                Part::ClosedWriter => read_closed_writer(rest)
-                    .map(|(session, writer)| drop(self.closed_writers.insert((number, session, writer)))),
+                Part::ClosedWriter => read_closed_writer(rest).map(|(session, writer)| {
+                    self.closed_writers.insert((number, session, writer));
+                }),
                 _ => read_part(slot, part, value),
             };
             read.ok_or_else(|| corrupt(&key, "cannot be read"))?;
@@ -178,7 +179,8 @@ fn restore_runs(slot: &mut Slot, store: &dyn Store, range: KeyRange, last: &Batc
     for entry in store.range(Space::Items, range, Direction::Forward) {
         let batch = read_batch(entry?)?;
         let (first, last) = places(packed, &batch)?;
-        let first = first.max(packed.runs.highest().filter(|highest| *highest >= first).map_or(first, |end| end + 1));
+        let first =
+            first.max(packed.runs.highest().filter(|highest| *highest >= first).map_or(first, |end| end + 1));
         if first <= last {
             packed.runs.insert(first, last);
         }

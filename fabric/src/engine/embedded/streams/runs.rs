@@ -67,11 +67,6 @@ impl Runs {
         self.runs.last_key_value().map(|(_, end)| *end)
     }
 
-    /// Places written.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// Places up to `last` that are written.
     pub(super) fn count_through(&self, last: u64) -> u64 {
         let before = self.runs.range(..=last);
@@ -80,7 +75,7 @@ impl Runs {
 
     /// Places below the highest that are not written.
     pub(super) fn gaps(&self) -> u64 {
-        self.highest().map_or(0, |highest| (highest - self.count).saturating_add(1))
+        self.highest().map_or(0, |highest| highest - (self.count - 1))
     }
 }
 
@@ -105,7 +100,7 @@ mod tests {
         runs.insert(0, 4);
         assert_eq!(runs.first_gap(), 10);
         runs.insert(10, 19);
-        assert_eq!((runs.first_gap(), runs.count(), runs.gaps(), runs.runs.len()), (21, 21, 0, 1));
+        assert_eq!((runs.first_gap(), runs.count, runs.gaps(), runs.runs.len()), (21, 21, 0, 1));
         assert_eq!((runs.count_through(10), runs.count_through(99)), (11, 21));
     }
 }

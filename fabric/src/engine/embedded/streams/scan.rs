@@ -10,14 +10,18 @@ use super::table::{Listener, Slot};
 use crate::engine::Owned;
 
 impl Streams {
+    /// A stream, if it is there. Only what is durable.
+    pub(in crate::engine::embedded) fn view(&mut self, id: &str) -> Option<v1::Stream> {
+        let slot = self.table.find(id).filter(|slot| slot.committed)?;
+        self.describe(slot.number)
+    }
+
     /// Streams in order of id, after `after`. Only what is durable.
     pub(in crate::engine::embedded) fn scan(&mut self, after: &str, limit: usize) -> Vec<v1::Stream> {
         let numbers: Vec<u64> = self
             .table
             .numbers_from(after)
-            .filter(|number| {
-                self.table.get(*number).is_some_and(|slot| slot.committed && &*slot.id != after)
-            })
+            .filter(|number| self.table.get(*number).is_some_and(|slot| slot.committed && &*slot.id != after))
             .take(limit)
             .collect();
         numbers.into_iter().filter_map(|number| self.describe(number)).collect()
@@ -41,6 +45,7 @@ impl Streams {
             items_written: slot.written.items,
             bytes_kept: slot.written.bytes.saturating_sub(removed.bytes),
             end: slot.end.as_deref().cloned(),
+            listened: slot.listened,
             listeners: u32::try_from(slot.listeners.len()).unwrap_or(u32::MAX),
         })
     }

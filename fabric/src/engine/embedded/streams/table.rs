@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -186,9 +187,12 @@ impl Slot {
     /// The key after which a packed stream that has not ended cannot be read yet; of others, the last key.
     pub(super) fn readable_through(&self) -> Option<i64> {
         match &self.packed {
-            Some(packed) if self.end.is_none() => {
-                packed.runs.first_gap().checked_sub(1).and_then(|place| packed.key(place)).min(self.committed_key)
-            }
+            Some(packed) if self.end.is_none() => packed
+                .runs
+                .first_gap()
+                .checked_sub(1)
+                .and_then(|place| packed.key(place))
+                .min(self.committed_key),
             _ => self.committed_key,
         }
     }
@@ -247,7 +251,8 @@ impl Table {
 
     /// Numbers in order of id, from `from` on.
     pub(super) fn numbers_from(&self, from: &str) -> impl Iterator<Item = u64> {
-        self.ids.range::<str, _>(from..).filter_map(|id| self.number_of(id))
+        let from = (Bound::Included(from), Bound::Unbounded);
+        self.ids.range::<str, _>(from).filter_map(|id| self.number_of(id))
     }
 
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {

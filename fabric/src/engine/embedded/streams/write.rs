@@ -89,7 +89,8 @@ impl Streams {
             return Err(Refusal::Refused(completed(slot)));
         }
         let Some(batch) = request.batch.as_ref().filter(|batch| batch.count > 0) else {
-            let error = Reason::InvalidArgument.error(format!("the batch for stream {:?} has no items", slot.id));
+            let error =
+                Reason::InvalidArgument.error(format!("the batch for stream {:?} has no items", slot.id));
             return Err(Refusal::Rejected(error.with("stream", &slot.id)));
         };
         check_values(batch.count, &batch.values, self.limits.value_bytes)
@@ -174,7 +175,9 @@ impl Streams {
         }
         let (items, last_key) = (slot.written.items, batch.last_key);
         match changes.unpublished.last_mut() {
-            Some(Unpublished::Written { number: same, items: former, last_key: highest }) if *same == number => {
+            Some(Unpublished::Written { number: same, items: former, last_key: highest })
+                if *same == number =>
+            {
                 *former = items;
                 *highest = last_key.max(*highest);
             }

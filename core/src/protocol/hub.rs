@@ -1,0 +1,525 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use perper_proto::v1::{self, request};
+use tokio::sync::{Notify, watch};
+
+use super::{
+    fabric::Server,
+    items::ItemsShared,
+    listen::{self, ListenShared},
+    machines::{
+        credit::{Amount, Credit},
+        lease::{Due, Lease},
+        session::{Class, Session},
+    },
+    random,
+    reply::closed,
+    request::{Body, Encoded, Waiter},
+    settings::Settings,
+    writer::WriterShared,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// A poisoned lock means that a panic passed through code that only moves data between collections; what it left is
+/// consistent enough to let everybody else fail by themselves.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the requests of all tasks and the frames of the one connection meet.
+///
+/// Requesters put what they want into the queue and wake the pump; the pump ([`super::pump`]) turns whatever waits
+/// into one frame; the reader ([`super::dispatch`]) hands a whole frame's answers out. So there is one short lock per
+/// request and one per frame, and no task and no channel per request.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) settings: Settings,
+    // A std mutex: it is held for well under a microsecond, never across an await.
+    pub(super) state: Mutex<State>,
+    /// Counts what was created, so that writers know that their batch must not overtake it.
+    creations: AtomicU64,
+    /// The largest value that the server takes; 0 while it has not said. Beside the state, since writers ask per item.
+    pub(super) value_bytes: AtomicU64,
+    /// The lease's next moment has changed.
+    pub(super) lease_changed: Notify,
+    /// Somebody wants the connection to end.
+    pub(super) closing: Notify,
+    phase: watch::Sender<Phase>,
+}
+
+/// What those can wait for who have no request.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Connecting,
+    Ready,
+    Ended(Error),
+}
+
+/// Somebody to whom the server sends events.
+#[derive(Clone, Debug)]
+pub(crate) enum Subscription {
+    Listen(Arc<ListenShared>),
+    Items(Arc<ItemsShared>),
+}
+
+#[derive(Debug)]
+pub(super) struct Subscribed {
+    pub(super) to: Subscription,
+    /// The request that asked for it on the present connection, or on the last one; 0 before the first.
+    pub(super) sequence: u64,
+    /// It is on the list of those that have credit to send.
+    pub(super) dirty: bool,
+}
+
+/// A reservation that this process works on.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) listen: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) session: Session<Body, Waiter>,
+    pub(super) session_id: [u8; 16],
+    /// The server has had this session.
+    pub(super) known: bool,
+    /// Numbers the connections: what belongs to a former one is ignored.
+    pub(super) link: u64,
+    pub(super) attached: bool,
+    /// The server wants us gone from this connection: nothing new is sent on it.
+    pub(super) draining: bool,
+    /// Wakes the pump.
+    pub(super) pump: Option<Waker>,
+    pub(super) heartbeat: bool,
+    pub(super) lease: Lease,
+    next_subscription: u64,
+    pub(super) subscriptions: HashMap<u64, Subscribed>,
+    /// From the sequence on the present connection to the subscription.
+    pub(super) routes: HashMap<u64, u64>,
+    pub(super) dirty: Vec<u64>,
+    pub(super) held: HashMap<Bytes, Held>,
+    pub(super) closing: bool,
+    pub(super) close_sent: bool,
+    pub(super) failed: Option<Error>,
+    pub(super) hello: Option<v1::HelloResponse>,
+}
+
+impl State {
+    pub(super) fn wake_pump(&mut self) -> Option<Waker> {
+        self.pump.take()
+    }
+
+    fn limits(&self) -> v1::Limits {
+        self.hello.as_ref().and_then(|hello| hello.limits.clone()).unwrap_or_default()
+    }
+
+    /// A reservation is over, whoever ended it. Gives the consumer to wake.
+    pub(super) fn end_reservation(&mut self, reservation: &Bytes) -> Option<Waker> {
+        let held = self.held.remove(reservation)?;
+        let subscribed = self.subscriptions.get(&held.listen)?;
+        let Subscription::Listen(listen) = &subscribed.to else { return None };
+        let (grant, waker) = listen.ended(held.bytes);
+        if grant {
+            self.mark_dirty(held.listen);
+        }
+        waker
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: u64) {
+        if let Some(subscribed) = self.subscriptions.get_mut(&id)
+            && !std::mem::replace(&mut subscribed.dirty, true)
+        {
+            self.dirty.push(id);
+        }
+    }
+
+    /// Asks for a subscription on the present connection.
+    pub(super) fn begin_subscription(&mut self, id: u64) {
+        let Some(subscribed) = self.subscriptions.get_mut(&id) else { return };
+        let request = match &subscribed.to {
+            Subscription::Listen(listen) => listen.begin(),
+            // The number of the subscription is the listener's place: the same after a reconnect.
+            Subscription::Items(items) => items.begin(id),
+        };
+        let waiter = Waiter::Subscription(id);
+        let sequence = self.session.push(Class::Subscription, Body::Encoded(request), waiter);
+        subscribed.sequence = sequence;
+        self.routes.insert(sequence, id);
+    }
+
+    /// Tells every listen whose reservations are over, and forgets them. Gives the consumers to wake.
+    pub(super) fn revoke_all(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for (reservation, held) in std::mem::take(&mut self.held) {
+            let Some(subscribed) = self.subscriptions.get(&held.listen) else { continue };
+            let Subscription::Listen(listen) = &subscribed.to else { continue };
+            let listen = listen.clone();
+            let (grant, waker) = listen.ended(held.bytes);
+            if grant {
+                self.mark_dirty(held.listen);
+            }
+            wakers.extend(waker);
+            wakers.extend(listen.revoked(reservation, ErrorKind::ReservationLost));
+        }
+        wakers
+    }
+}
+
+pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+impl Hub {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        Ok(Hub {
+            settings,
+            state: Mutex::new(State {
+                session: Session::new(),
+                session_id: random::bytes_128()?,
+                known: false,
+                link: 0,
+                attached: false,
+                draining: false,
+                pump: None,
+                heartbeat: false,
+                lease: Lease::new(now()),
+                next_subscription: 1,
+                subscriptions: HashMap::new(),
+                routes: HashMap::new(),
+                dirty: Vec::new(),
+                held: HashMap::new(),
+                closing: false,
+                close_sent: false,
+                failed: None,
+                hello: None,
+            }),
+            creations: AtomicU64::new(0),
+            value_bytes: AtomicU64::new(0),
+            lease_changed: Notify::new(),
+            closing: Notify::new(),
+            phase: watch::Sender::new(Phase::Connecting),
+        })
+    }
+
+    /// Queues a request; `creates`, when later ones may refer to what it makes. Gives its sequence; 0 when there is
+    /// nobody any more to send it to, and the waiter has been told.
+    pub(crate) fn push(&self, class: Class, body: Body, waiter: Waiter, creates: bool) -> u64 {
+        let (sequence, pump) = {
+            let mut state = lock(&self.state);
+            if let Some(error) = &state.failed {
+                let error = error.clone();
+                drop(state);
+                waiter.fail(error);
+                return 0;
+            }
+            if creates {
+                self.creations.fetch_add(1, Ordering::Release);
+            }
+            (state.session.push(class, body, waiter), state.wake_pump())
+        };
+        wake_all(pump);
+        sequence
+    }
+
+    /// How many creations have been requested.
+    pub(crate) fn creations(&self) -> u64 {
+        self.creations.load(Ordering::Acquire)
+    }
+
+    /// Queues the next batch of a writer.
+    pub(crate) fn push_batch(&self, writer: &Arc<WriterShared>) {
+        // The waiter learns the batch's size when it is sealed.
+        let waiter = Waiter::Batch(writer.clone());
+        self.push(Class::Mutation, Body::Batch(writer.clone()), waiter, false);
+    }
+
+    /// Whether a request is small enough for the wire, before it is queued: a frame past the limit would end the
+    /// connection for everybody.
+    pub(crate) fn check_size(&self, operation: &request::Request) -> Result<()> {
+        let limit = lock(&self.state).limits().message_bytes;
+        if limit == 0 {
+            return Ok(());
+        }
+        let length = Encoded::len_of(operation) + FRAME_OVERHEAD;
+        if length <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the request is {length} bytes long, more than the {limit} that the Fabric takes; split it, or raise its \
+             limit"
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, message).with("bytes", length).with("limit", limit))
+    }
+
+    /// A caller lost interest: takes the call back if it was not sent, cancels the execution if it was.
+    pub(crate) fn abandon_call(&self, sequence: u64, execution: &str) {
+        let pump = {
+            let mut state = lock(&self.state);
+            if state.failed.is_some() || state.session.withdraw(sequence).is_some() {
+                return;
+            }
+            let cancel = v1::CancelExecutionRequest { execution: execution.to_owned(), identity: None };
+            let body = Body::Encoded(Encoded::new(request::Request::CancelExecution(cancel)));
+            state.session.push(Class::Mutation, body, Waiter::Nobody);
+            state.wake_pump()
+        };
+        wake_all(pump);
+    }
+
+    pub(crate) fn subscribe(&self, to: Subscription) -> u64 {
+        let (id, pump) = {
+            let mut state = lock(&self.state);
+            let id = state.next_subscription;
+            state.next_subscription += 1;
+            if let Some(error) = &state.failed {
+                let error = error.clone();
+                drop(state);
+                to.fail(error);
+                return id;
+            }
+            state.subscriptions.insert(id, Subscribed { to, sequence: 0, dirty: false });
+            if state.attached {
+                state.begin_subscription(id);
+            }
+            (id, state.wake_pump())
+        };
+        wake_all(pump);
+        id
+    }
+
+    /// A subscription has credit or an acknowledgement to send.
+    pub(crate) fn credit(&self, id: u64) {
+        let pump = {
+            let mut state = lock(&self.state);
+            state.mark_dirty(id);
+            state.wake_pump()
+        };
+        wake_all(pump);
+    }
+
+    /// A listen takes no more executions, but still hears of those that it has.
+    pub(crate) fn unlisten(&self, id: u64) {
+        let pump = {
+            let mut state = lock(&self.state);
+            let Some(sequence) = state.subscriptions.get(&id).map(|subscribed| subscribed.sequence) else {
+                return;
+            };
+            let routed = state.routes.contains_key(&sequence);
+            if !routed || state.session.withdraw(sequence).is_some() {
+                return;
+            }
+            let (body, waiter) = listen::unlisten(sequence);
+            state.session.push(Class::Read, Body::Encoded(body), waiter);
+            state.wake_pump()
+        };
+        wake_all(pump);
+    }
+
+    /// A listen is gone: nobody hears of its reservations any more.
+    pub(crate) fn unsubscribe(&self, id: u64) {
+        let mut state = lock(&self.state);
+        if let Some(subscribed) = state.subscriptions.remove(&id) {
+            state.routes.remove(&subscribed.sequence);
+        }
+    }
+
+    /// A listener is gone: stops the delivery without waiting.
+    pub(crate) fn detach(&self, id: u64) {
+        let pump = {
+            let mut state = lock(&self.state);
+            let Some(subscribed) = state.subscriptions.remove(&id) else { return };
+            let sequence = subscribed.sequence;
+            let routed = state.routes.remove(&sequence).is_some();
+            let Subscription::Items(items) = &subscribed.to else { return };
+            if sequence == 0 || items.is_over() || state.session.withdraw(sequence).is_some() {
+                return;
+            }
+            if routed {
+                state.push_detach(sequence);
+            } else if !items.is_named() {
+                // The connection that knew it by that number is gone: find it by its place, then let it go.
+                let body = Body::Encoded(items.begin_leaving(id));
+                let sequence = state.session.push(Class::Mutation, body, Waiter::Nobody);
+                state.push_detach(sequence);
+            }
+            state.wake_pump()
+        };
+        wake_all(pump);
+    }
+
+    /// A listen's window within the server's limits.
+    pub(crate) fn cut_listen(&self, window: Amount) -> Amount {
+        let limits = lock(&self.state).limits();
+        cut(window, limits.credit_executions, &limits)
+    }
+
+    /// A listener's window within the server's limits.
+    pub(crate) fn cut_listener(&self, window: Amount) -> Amount {
+        let limits = lock(&self.state).limits();
+        cut(window, limits.credit_items, &limits)
+    }
+
+    pub(crate) fn value_bytes(&self) -> Option<u64> {
+        Some(self.value_bytes.load(Ordering::Relaxed)).filter(|&limit| limit > 0)
+    }
+
+    pub(crate) fn server(&self) -> Option<Server> {
+        let hello = lock(&self.state).hello.clone()?;
+        let limits = hello.limits.unwrap_or_default();
+        Some(Server {
+            version: hello.server_version,
+            cluster_id: hello.cluster_id,
+            protocol: hello.protocol,
+            features: hello.features,
+            value_bytes: limits.value_bytes,
+            key_bytes: limits.key_bytes,
+            dictionary_operations: limits.dictionary_operations,
+            depth: limits.depth,
+        })
+    }
+
+    pub(crate) async fn ready(&self) -> Result<()> {
+        let mut phase = self.phase.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let phase = phase.wait_for(|phase| !matches!(phase, Phase::Connecting)).await;
+        match phase.as_deref() {
+            Ok(Phase::Ended(error)) => Err(error.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(closed()),
+        }
+    }
+
+    pub(super) fn set_ready(&self) {
+        self.phase.send_if_modified(|phase| {
+            let changed = matches!(phase, Phase::Connecting);
+            if changed {
+                *phase = Phase::Ready;
+            }
+            changed
+        });
+    }
+
+    /// Ends the session once what is queued has been sent.
+    pub(crate) fn close(&self) {
+        let pump = {
+            let mut state = lock(&self.state);
+            state.closing = true;
+            state.wake_pump()
+        };
+        wake_all(pump);
+        self.closing.notify_one();
+    }
+
+    pub(crate) async fn closed(&self) {
+        let mut phase = self.phase.subscribe();
+        drop(phase.wait_for(|phase| matches!(phase, Phase::Ended(_))).await);
+    }
+
+    /// Everything ends: everybody who waits, now or later, gets the error.
+    pub(super) fn fail(&self, error: Error) {
+        let (waiters, subscriptions, pump) = {
+            let mut state = lock(&self.state);
+            if state.failed.is_some() {
+                return;
+            }
+            state.failed = Some(error.clone());
+            state.attached = false;
+            state.link += 1;
+            state.routes.clear();
+            state.held.clear();
+            let subscriptions = std::mem::take(&mut state.subscriptions);
+            (state.session.drain(), subscriptions, state.wake_pump())
+        };
+        wake_all(pump);
+        for waiter in waiters {
+            waiter.fail(error.clone());
+        }
+        for subscribed in subscriptions.into_values() {
+            subscribed.to.fail(error.clone());
+        }
+        self.phase.send_replace(Phase::Ended(error));
+    }
+
+    /// Does what the lease has come due for, and tells when to ask again.
+    pub(super) fn tend_lease(&self) -> Option<Instant> {
+        let mut wakers = Vec::new();
+        let next = {
+            let mut state = lock(&self.state);
+            match state.lease.due(now()) {
+                Due::Nothing => {}
+                Due::Heartbeat => {
+                    state.heartbeat = true;
+                    wakers.extend(state.wake_pump());
+                }
+                Due::Revoke => {
+                    if !state.held.is_empty() {
+                        tracing::warn!(
+                            reservations = state.held.len(),
+                            "the session's lease could not be renewed in time; cancelling what runs under it"
+                        );
+                    }
+                    state.lease.revoked();
+                    wakers = state.revoke_all();
+                }
+            }
+            state.lease.next()
+        };
+        wake_all(wakers);
+        next
+    }
+}
+
+impl State {
+    pub(super) fn push_detach(&mut self, listener: u64) {
+        let request = v1::DetachListenerRequest { listener, identity: None };
+        let body = Body::Encoded(Encoded::new(request::Request::DetachListener(request)));
+        self.session.push(Class::Mutation, body, Waiter::Nobody);
+    }
+}
+
+impl Subscription {
+    pub(super) fn fail(&self, error: Error) {
+        let waker = match self {
+            Subscription::Listen(listen) => listen.failed(error),
+            Subscription::Items(items) => items.ended(Err(error)),
+        };
+        wake_all(waker);
+    }
+}
+
+impl Waiter {
+    /// Tells whoever waits that it failed.
+    pub(super) fn fail(self, error: Error) {
+        match self {
+            // Whoever has stopped waiting does not mind.
+            Waiter::Reply(sender) | Waiter::Reservation(_, sender) => _ = sender.send(Err(error)),
+            Waiter::End(sender) => _ = sender.send(Err(error)),
+            Waiter::Batch(writer) => wake_all(writer.settled(Err(error))),
+            Waiter::Subscription(_) | Waiter::Nobody => {}
+        }
+    }
+}
+
+/// What a frame has around one request, at most.
+const FRAME_OVERHEAD: u64 = 64;
+
+/// A window within the limits of the server, but wide enough for its largest value: a smaller one would wait for ever.
+fn cut(mut window: Amount, count: u64, limits: &v1::Limits) -> Amount {
+    window.bytes = window.bytes.max(limits.value_bytes);
+    Credit::cut(window, Amount { count, bytes: limits.credit_bytes })
+}
+
+/// The clock of everything here: tokio's, which tests can stop.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,179 @@
+//! Listeners of streams: attaching, detaching, and waiting for the first.
+
+use std::sync::Arc;
+
+use perper_proto::{Reason, v1};
+use tokio::sync::oneshot;
+use v1::response::Response;
+
+use super::delivery::Subscription;
+use super::{Broker, Connection, lock};
+use crate::engine::{
+    AttachListener, Identity, Operation, Outcome, ReadItems, Request, Result, StreamRequest, Subject,
+};
+
+/// Who waits for a stream's first listener.
+pub(super) enum Waiter {
+    Connection(Arc<Connection>, u64),
+    Once(oneshot::Sender<Outcome>),
+}
+
+impl Waiter {
+    pub(super) fn tell(self, outcome: Outcome) {
+        match self {
+            Waiter::Connection(connection, sequence) => connection.answer(sequence, outcome),
+            // The call may be over.
+            Waiter::Once(sender) => drop(sender.send(outcome)),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        match self {
+            Waiter::Connection(connection, _) => !connection.outbox.has_ended(),
+            Waiter::Once(sender) => !sender.is_closed(),
+        }
+    }
+}
+
+/// The key of an unnamed listener's record. Names of the user's never begin like this.
+fn unnamed(connection: &Connection, place: u64) -> String {
+    format!("\0{}/{place}", connection.session)
+}
+
+impl Broker {
+    pub(super) fn take_attach_listener(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        sequence: u64,
+        request: v1::AttachListenerRequest,
+    ) {
+        if let Err(error) = self.check_subscriptions(connection) {
+            return connection.answer(sequence, Err(error));
+        }
+        let limits = &self.config.limits;
+        let credit =
+            (request.credit_items.min(limits.credit_items), request.credit_bytes.min(limits.credit_bytes));
+        let named = !request.name.is_empty();
+        let listener = if named { request.name.clone() } else { unnamed(connection, request.place) };
+        let stream: Arc<str> = Arc::from(request.stream.as_str());
+        let attach = AttachListener { session: connection.session, listener: listener.clone(), request };
+        let operation = Operation {
+            identity: Some(Identity { session: connection.session, sequence }),
+            request: Request::Stream(StreamRequest::AttachListener(attach)),
+        };
+        let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
+        self.engine.apply(
+            vec![operation],
+            Box::new(move |mut outcomes| {
+                let outcome = outcomes
+                    .pop()
+                    .unwrap_or_else(|| Err(Reason::Internal.error("the engine gave no outcome")));
+                let Ok(Some(Response::AttachListener(attached))) = &outcome else {
+                    return connection.answer(sequence, outcome);
+                };
+                broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
+                let subscription =
+                    Subscription::new(Arc::clone(&connection), sequence, stream, listener, attached, credit);
+                connection.open().listeners.insert(sequence, Arc::clone(&subscription));
+                connection.answer(sequence, outcome);
+                if connection.outbox.has_ended() {
+                    // The connection went meanwhile; the record waits for the session to come back.
+                    return;
+                }
+                broker.deliveries.attach(&subscription);
+            }),
+        );
+    }
+
+    pub(super) fn take_detach_listener(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        sequence: u64,
+        request: &v1::DetachListenerRequest,
+    ) {
+        let subscription = connection.open().listeners.remove(&request.listener);
+        let Some(subscription) = subscription else { return connection.answer(sequence, Ok(None)) };
+        self.deliveries.detach(&subscription);
+        self.disowns_listener(connection.session, &subscription.stream, &subscription.listener);
+        let operation = Operation {
+            identity: Some(Identity { session: connection.session, sequence }),
+            request: Request::Stream(StreamRequest::DetachListener {
+                stream: subscription.stream.to_string(),
+                listener: subscription.listener.clone(),
+                epoch: subscription.epoch,
+            }),
+        };
+        let connection = Arc::clone(connection);
+        self.engine.apply(
+            vec![operation],
+            Box::new(move |mut outcomes| connection.answer(sequence, outcomes.pop().unwrap_or(Ok(None)))),
+        );
+    }
+
+    /// Answers when the stream has, or has had, a listener.
+    pub(super) fn wait_for_listener(self: &Arc<Self>, stream: &str, waiter: Waiter) {
+        let stream: Arc<str> = Arc::from(stream);
+        {
+            let mut waits = lock(&self.listener_waits);
+            let waiters = waits.entry(Arc::clone(&stream)).or_default();
+            waiters.retain(Waiter::is_alive);
+            waiters.push(waiter);
+        }
+        self.follow(Subject::Stream(Arc::clone(&stream)));
+        let request = v1::GetStreamRequest { stream: stream.to_string() };
+        let request = Request::Stream(StreamRequest::Get(request));
+        let broker = Arc::clone(self);
+        self.engine.apply(
+            vec![Operation { identity: None, request }],
+            Box::new(move |mut outcomes| match outcomes.pop() {
+                Some(Ok(Some(Response::GetStream(response)))) => {
+                    if response.stream.is_some_and(|stream| stream.listened) {
+                        broker.tell_listener_waits(&stream, Ok(None));
+                    }
+                }
+                Some(Err(error)) => broker.tell_listener_waits(&stream, Err(error)),
+                _ => {}
+            }),
+        );
+    }
+
+    /// A stream has its first listener, or is gone.
+    pub(super) fn stream_listened(&self, stream: &str) {
+        self.tell_listener_waits(stream, Ok(None));
+    }
+
+    fn tell_listener_waits(&self, stream: &str, outcome: Outcome) {
+        let waiters = lock(&self.listener_waits).remove(stream);
+        for waiter in waiters.into_iter().flatten() {
+            self.engine.unfollow(Subject::Stream(Arc::from(stream)));
+            waiter.tell(outcome.clone());
+        }
+    }
+
+    /// A page of items.
+    pub(super) fn read_items(
+        &self,
+        request: v1::ReadItemsRequest,
+        done: impl FnOnce(Result<v1::ReadItemsResponse>) + Send + 'static,
+    ) {
+        let limits = &self.config.limits;
+        let limit = if request.limit == 0 { 1000 } else { u64::from(request.limit) };
+        let read = ReadItems {
+            stream: Arc::from(request.stream),
+            from_key: request.from_key.unwrap_or(i64::MIN),
+            max_items: limit.min(limits.credit_items),
+            // A message holds more than the values.
+            max_bytes: limits.message_bytes / 2,
+        };
+        self.engine.read_items(
+            read,
+            Box::new(move |items| {
+                done(items.map(|items| v1::ReadItemsResponse {
+                    batches: items.batches,
+                    end: items.end,
+                    step: items.step,
+                }));
+            }),
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! The binary: flags, exit codes, signals.
+#![cfg(unix)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use support::{check, connect};
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perper-fabric"));
+    // The tests' own environment must not configure the server.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PERPER_FABRIC_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = binary().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A running server. It is killed if the test fails.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = binary()
+            .args(["--address", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let _ = child.kill();
+            panic!("{line:?}");
+        };
+        Self { child, address }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (status.code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn help_and_version_are_shown() {
+    let (code, version, _) = run(&["--version"]);
+    assert_eq!((code, version.trim()), (0, concat!("perper-fabric ", env!("CARGO_PKG_VERSION"))));
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in
+        ["[default: 127.0.0.1:40400]", "[default: 20s]", "[default: 8MiB]", "Examples:", "PERPER_FABRIC_"]
+    {
+        assert!(help.contains(part), "{part:?} is missing:\n{help}");
+    }
+}
+
+#[test]
+fn wrong_flags_and_values_end_with_2() {
+    for (arguments, part) in [
+        (&["--adress", "127.0.0.1:1"][..], "--address"),
+        (&["--session-lease", "20"], "session-lease = \"20\" (flag --session-lease): not a time"),
+        (&["--address", "0.0.0.0:0"], "--insecure"),
+        (&["--config", "/does/not/exist.toml"], "the file cannot be read"),
+        (&["--token-file", "/does/not/exist"], "--token-file"),
+        (&["check-config", "--token-file", "/does/not/exist"], "--token-file"),
+    ] {
+        let (code, stdout, stderr) = run(arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(part), "{part:?} is missing:\n{stderr}");
+    }
+}
+
+#[test]
+fn what_fails_ends_with_1() {
+    let server = Server::start(&[]);
+    let (code, _, stderr) = run(&["--address", &server.address.to_string()]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("another process has it"), "{stderr}");
+}
+
+#[test]
+fn check_config_shows_what_the_configuration_amounts_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fabric.toml");
+    std::fs::write(&file, "max-attempts = 3\n").unwrap();
+    let output = binary()
+        .args(["check-config", "--config", file.to_str().unwrap(), "--log-format=json"])
+        .env("PERPER_FABRIC_SESSION_LEASE", "30s")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for part in [
+        &format!("max-attempts = 3  # {}, line 1\n", file.display()),
+        "session-lease = \"30s\"  # environment variable PERPER_FABRIC_SESSION_LEASE\n",
+        "log-format = \"json\"  # flag --log-format\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_gracefully_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(&["--log-format", "json"]);
+        assert_eq!(check(connect(server.address).await.unwrap()).await.unwrap(), 1);
+        server.signal(signal);
+        let (code, log) = tokio::task::spawn_blocking(|| server.end()).await.unwrap();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(
+            log.lines().all(|line| line.starts_with('{') && line.ends_with('}')),
+            "not JSON lines:\n{log}"
+        );
+        assert!(log.contains("\"message\":\"stopped\""), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let server = Server::start(&["--shutdown-grace", "1h"]);
+    let channel = connect(server.address).await.unwrap();
+    let (_requests, open) = tokio::sync::mpsc::channel(1);
+    let mut answers =
+        tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel)
+            .server_reflection_info(tokio_stream::wrappers::ReceiverStream::new(open))
+            .await
+            .unwrap()
+            .into_inner();
+    server.signal(Signal::TERM);
+    // Nothing listens any more: the first signal has been taken, and the second is not merged with it.
+    while std::net::TcpStream::connect(server.address).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    server.signal(Signal::TERM);
+    let (code, log) = tokio::task::spawn_blocking(|| server.end()).await.unwrap();
+    assert_eq!(code, Some(1), "{log}");
+    answers.message().await.expect_err("the stream was cut");
+}
+
+#[test]
+fn a_hang_up_reads_the_tokens_again() {
+    let tokens = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(tokens.path(), "a-token-that-is-long-enough\n").unwrap();
+    let mut server = Server::start(&["--token-file", tokens.path().to_str().unwrap()]);
+    let mut log = BufReader::new(server.child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    std::fs::write(tokens.path(), "a-token-that-is-long-enough\nanother-long-enough-token\n").unwrap();
+    server.signal(Signal::HUP);
+    let line = log.find(|line| line.contains("read certificates and tokens again")).expect("a line");
+    assert!(line.contains("tokens=2"), "{line}");
+}
