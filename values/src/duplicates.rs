@@ -74,7 +74,8 @@ impl<'a> Distinct<'a> {
         self.count += 1;
         if self.expected <= FEW {
             let bytes = self.bytes(key);
-            if self.few[..count].iter().any(|earlier| self.bytes(*earlier) == bytes) {
+            let mut earlier = self.few[..count].iter().filter(|earlier| earlier.length == key.length);
+            if earlier.any(|earlier| self.bytes(*earlier) == bytes) {
                 return Err(duplicate());
             }
             self.few[count] = key;
