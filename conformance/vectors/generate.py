@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the golden vectors next to itself: `python3 generate.py`. What they hold is told in README.md."""
+"""Writes the golden vectors next to itself, or with `--check` fails if they are not what it would write."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from model import (
@@ -282,7 +283,12 @@ REJECTED: list[tuple[str, str, str, str]] = [
     ("equal arrays in a set", "d901028281018101", "duplicate", "[1]"),
     ("equal elements among twenty", "d9010294" + bytes([*range(19, 0, -1), 5]).hex(), "duplicate", "[19]"),
     ("equal options", "d81b8361616162" + "a2616100616100", "duplicate", "['a']"),
-    ("equal capability tokens", "d81b8361616162a2" + (encode("capability").hex() + "00") * 2, "duplicate", "['capability']"),
+    (
+        "equal capability tokens",
+        "d81b8361616162a2" + (encode("capability").hex() + "00") * 2,
+        "duplicate",
+        "['capability']",
+    ),
     ("one level too deep", "81" * 129 + "00", "depth", "[0]" * 128),
     ("one level too deep in maps", "a100" * 129 + "00", "depth", "[0]" * 128),
     ("one level too deep in tags", "d903e8" * 129 + "00", "depth", ""),
@@ -599,7 +605,11 @@ def accepted() -> list[dict[str, object]]:
 
 
 def write(name: str, content: object) -> None:
-    (HERE / name).write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")
+    text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
+    if "--check" not in sys.argv:
+        (HERE / name).write_text(text)
+    elif (HERE / name).read_text() != text:
+        sys.exit(f"{name} is not what generate.py writes: run it and look at the difference")
 
 
 def main() -> None:

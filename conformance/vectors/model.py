@@ -63,12 +63,12 @@ Value = Union[
 
 
 def head(major: int, argument: int) -> bytes:
-    for limit, information, size in ((24, argument, 0), (1 << 8, 24, 1), (1 << 16, 25, 2), (1 << 32, 26, 4)):
-        if argument < limit:
-            return bytes([major << 5 | information]) + argument.to_bytes(size, "big") if size else bytes(
-                [major << 5 | information]
-            )
-    return bytes([major << 5 | 27]) + argument.to_bytes(8, "big")
+    if argument < 24:
+        return bytes([major << 5 | argument])
+    for information, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if argument < 1 << 8 * size:
+            return bytes([major << 5 | information]) + argument.to_bytes(size, "big")
+    raise ValueError(f"{argument} is no argument of a head")
 
 
 def encode(value: Value) -> bytes:

@@ -321,6 +321,24 @@ impl From<Failure> for v1::Failure {
     }
 }
 
+/// What a value could not be encoded or decoded as, with the path to the place.
+impl From<perper_values::Error> for Error {
+    fn from(error: perper_values::Error) -> Self {
+        Error::new(ErrorKind::InvalidValue, error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.type_name.as_str() {
+            "" => f.write_str(&self.message),
+            name => write!(f, "{name}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.message.as_str() {

@@ -3,9 +3,19 @@
 //! Four layers, of which a program may use any: [`protocol`] (a connection to a Fabric), the [`model`] (references
 //! that agents exchange), the ambient context, and the application runtime.
 
+pub mod application;
+pub mod extensions;
 pub mod model;
 pub mod protocol;
 
 mod error;
+#[cfg(test)]
+mod send_sync;
 
+pub use application::{AgentBuilder, AgentSettings, Rest, RunningAgent};
 pub use error::{Error, ErrorKind, Failure, Result};
+pub use extensions::{
+    Context, call, call_agent, connect, connect_with, context, spawn, start_agent, stop_agent, try_context,
+    with_timeout,
+};
+pub use model::{Agent, Dictionary, Execution, List, Stream};

@@ -4,8 +4,7 @@ use crate::duplicates::{duplicate, head_length};
 use crate::reader::MAX_RESERVATION;
 use crate::reference::CAPABILITY;
 use crate::validate::{check, deeper};
-use crate::{Error, Integer, Reader, Result, Token, Value, Writer};
-use std::ops::Range;
+use crate::{Error, ErrorKind, Integer, Reader, Result, Token, Value, Writer};
 
 /// The canonical form of an encoded value, which is checked on the way as [`validate`](crate::validate) does.
 ///
@@ -57,14 +56,14 @@ pub(crate) fn canonical_item(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: 
         Token::Map(length) => {
             let depth = deeper(depth)?;
             Writer::new(out).map(length);
-            let mut pieces = Pieces::new(length);
+            let mut pieces = Pieces::new(length, out);
             for position in 0..length {
-                let (key, start) = (out.len(), reader.position());
+                let start = reader.position();
                 canonical_item(reader, out, depth).map_err(|error| error.at_key(position))?;
                 let value = out.len();
                 canonical_item(reader, out, depth)
                     .map_err(|error| error.at_map_value(&reader.input()[start..], position))?;
-                pieces.push(key..value, out.len());
+                pieces.push(value, out.len())?;
             }
             let position = pieces.sort(out);
             position.map_or(Ok(()), |(position, key)| Err(duplicate().at_map_value(&out[key..], position)))
@@ -72,11 +71,10 @@ pub(crate) fn canonical_item(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: 
         Token::Set(length) => {
             let depth = deeper(depth)?;
             Writer::new(out).set(length);
-            let mut pieces = Pieces::new(length);
+            let mut pieces = Pieces::new(length, out);
             for index in 0..length {
-                let start = out.len();
                 canonical_item(reader, out, depth).map_err(|error| error.at_index(index))?;
-                pieces.push(start..out.len(), out.len());
+                pieces.push(out.len(), out.len())?;
             }
             pieces.sort(out).map_or(Ok(()), |(index, _)| Err(duplicate().at_index(index)))
         }
@@ -84,7 +82,7 @@ pub(crate) fn canonical_item(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: 
             let depth = deeper(deeper(depth)?)?;
             // The count goes down by the capability token, which is known only afterwards; it is small, so copy.
             let mut body = Vec::new();
-            let mut pieces = Pieces::new(options);
+            let mut pieces = Pieces::new(options, &body);
             let mut capabilities = 0;
             for _ in 0..options {
                 let name = reader.option_name()?;
@@ -93,11 +91,10 @@ pub(crate) fn canonical_item(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: 
                     check(reader, depth).map_err(|error| error.at_member(name))?;
                     continue;
                 }
-                let key = body.len();
                 Writer::new(&mut body).text(name);
                 let value = body.len();
                 canonical_item(reader, &mut body, depth).map_err(|error| error.at_member(name))?;
-                pieces.push(key..value, body.len());
+                pieces.push(value, body.len())?;
             }
             if capabilities > 1 {
                 return Err(duplicate().at_member(CAPABILITY));
@@ -144,46 +141,63 @@ fn canonical_scalar(token: Token<'_>, out: &mut Vec<u8>) {
 }
 
 /// The parts of a map or set in the order they were written, to be put into the order of their keys.
-struct Pieces(Vec<Piece>);
+struct Pieces {
+    /// Where in the output the first one begins.
+    base: usize,
+    pieces: Vec<Piece>,
+}
 
-#[derive(Clone)]
+/// Sixteen bytes, since hostile input may have millions. Places are counted from the base.
+#[derive(Clone, Copy)]
 struct Piece {
-    position: usize,
-    key: Range<usize>,
-    end: usize,
+    position: u32,
+    key: u32,
+    value: u32,
+    end: u32,
 }
 
 impl Pieces {
-    fn new(expected: usize) -> Self {
-        Self(Vec::with_capacity(expected.min(MAX_RESERVATION)))
+    fn new(expected: usize, out: &[u8]) -> Self {
+        Self { base: out.len(), pieces: Vec::with_capacity(expected.min(MAX_RESERVATION)) }
     }
 
-    fn push(&mut self, key: Range<usize>, end: usize) {
-        self.0.push(Piece { position: self.0.len(), key, end });
+    /// The next part: its key begins where the last part ended, its value (if any) at `value`, and it ends at `end`.
+    fn push(&mut self, value: usize, end: usize) -> Result<()> {
+        let place = |place: usize| {
+            u32::try_from(place - self.base)
+                .map_err(|_| Error::new(ErrorKind::Range, "maps and sets beyond 4 GiB are not supported"))
+        };
+        let key = self.pieces.last().map_or(0, |last| last.end);
+        let position = self.pieces.len() as u32;
+        self.pieces.push(Piece { position, key, value: place(value)?, end: place(end)? });
+        Ok(())
+    }
+
+    fn key<'a>(&self, piece: Piece, out: &'a [u8]) -> &'a [u8] {
+        &out[self.base..][piece.key as usize..piece.value as usize]
     }
 
     /// Rearranges the pieces, which are the end of `out`. Returns the position of one whose key equals an earlier
     /// one, and where that key stands.
     fn sort(mut self, out: &mut Vec<u8>) -> Option<(usize, usize)> {
-        let start = self.0.first()?.key.start;
-        let ascending = self.0.windows(2).all(|pair| out[pair[0].key.clone()] < out[pair[1].key.clone()]);
+        let ascending = self.pieces.windows(2).all(|pair| self.key(pair[0], out) < self.key(pair[1], out));
         if ascending {
             return None;
         }
-        self.0.sort_by(|a, b| out[a.key.clone()].cmp(&out[b.key.clone()]));
-        let duplicate = self
-            .0
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.sort_unstable_by(|a, b| {
+            self.key(*a, out).cmp(self.key(*b, out)).then(a.position.cmp(&b.position))
+        });
+        let duplicate = pieces
             .windows(2)
-            .filter(|pair| out[pair[0].key.clone()] == out[pair[1].key.clone()])
-            .map(|pair| (pair[1].position, pair[1].key.start))
+            .filter(|pair| self.key(pair[0], out) == self.key(pair[1], out))
+            .map(|pair| (pair[1].position as usize, self.base + pair[1].key as usize))
             .min();
         if duplicate.is_none() {
-            let mut sorted = Vec::with_capacity(out.len() - start);
-            for piece in &self.0 {
-                sorted.extend_from_slice(&out[piece.key.start..piece.end]);
+            let unsorted = out.split_off(self.base);
+            for piece in &pieces {
+                out.extend_from_slice(&unsorted[piece.key as usize..piece.end as usize]);
             }
-            out.truncate(start);
-            out.append(&mut sorted);
         }
         duplicate
     }
@@ -207,26 +221,20 @@ fn verify(reader: &mut Reader<'_>, scratch: &mut Vec<u8>, depth: usize) -> Resul
         }
         Token::Map(length) => {
             let depth = deeper(depth)?;
-            Ok(head == head_length(length as u64) && verify_ascending(reader, scratch, depth, length, true)?)
+            Ok(head == head_length(length as u64)
+                && verify_ascending(reader, scratch, depth, length, Parts::Entries)?)
         }
         Token::Set(length) => {
             let depth = deeper(depth)?;
             Ok(head == 3 + head_length(length as u64)
-                && verify_ascending(reader, scratch, depth, length, false)?)
+                && verify_ascending(reader, scratch, depth, length, Parts::Elements)?)
         }
         Token::Reference { r#type, id, options } => {
             let depth = deeper(deeper(depth)?)?;
             scratch.clear();
             Writer::new(scratch).reference(r#type, id, options);
-            let mut ahead = reader.clone();
-            for _ in 0..options {
-                if ahead.option_name()? == CAPABILITY {
-                    return Ok(false);
-                }
-                ahead.skip()?;
-            }
             Ok(reader.input()[start..start + head] == scratch[..]
-                && verify_ascending(reader, scratch, depth, options, true)?)
+                && verify_ascending(reader, scratch, depth, options, Parts::Options)?)
         }
         Token::Tag(tag) => {
             let depth = deeper(depth)?;
@@ -240,22 +248,33 @@ fn verify(reader: &mut Reader<'_>, scratch: &mut Vec<u8>, depth: usize) -> Resul
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Parts {
+    Elements,
+    Entries,
+    /// Entries of a reference, none of them the capability token.
+    Options,
+}
+
 /// Keys (or elements) in canonical form that strictly ascend are also distinct.
 fn verify_ascending<'a>(
     reader: &mut Reader<'a>,
     scratch: &mut Vec<u8>,
     depth: usize,
     length: usize,
-    entries: bool,
+    parts: Parts,
 ) -> Result<bool> {
     let mut previous: &'a [u8] = &[];
     for _ in 0..length {
         let start = reader.position();
+        if parts == Parts::Options && reader.clone().option_name()? == CAPABILITY {
+            return Ok(false);
+        }
         if !verify(reader, scratch, depth)? {
             return Ok(false);
         }
         let key = &reader.input()[start..reader.position()];
-        if key <= previous || (entries && !verify(reader, scratch, depth)?) {
+        if key <= previous || (parts != Parts::Elements && !verify(reader, scratch, depth)?) {
             return Ok(false);
         }
         previous = key;

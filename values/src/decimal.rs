@@ -60,6 +60,9 @@ impl Decimal {
             }
             return Self { coefficient: Integer::from(small), exponent };
         }
+        if !self.coefficient.is_multiple_of_ten() {
+            return self.clone();
+        }
         let digits = self.coefficient.digits();
         let room = (i64::from(i32::MAX) - i64::from(self.exponent)) as usize;
         let zeros = (digits.len() - digits.trim_end_matches('0').len()).min(room);

@@ -1,7 +1,7 @@
 //! Finds equal keys of a map, or equal elements of a set, by their canonical forms.
 
 use crate::canonical::canonical_item;
-use crate::{Error, ErrorKind, Reader, Result, Token};
+use crate::{Error, ErrorKind, Reader, Result};
 
 /// Up to this many keys are compared each with each, on the stack; that covers what structs and objects look like.
 const FEW: usize = 16;
@@ -45,25 +45,13 @@ impl<'a> Distinct<'a> {
         if self.expected < 2 {
             return crate::validate::check(reader, depth);
         }
-        let start = reader.position();
-        let plain = match reader.clone().token()? {
-            Token::Text(text) => Some(text.len()),
-            Token::Bytes(bytes) => Some(bytes.len()),
-            Token::Integer(_) | Token::Bool(_) | Token::Null => Some(0),
-            _ => None,
-        };
-        let key = match plain {
-            Some(length) => {
-                reader.token()?;
-                let end = reader.position();
-                if is_plain(&self.input[start..end], length) {
-                    self.range(start, end - start)?
-                } else {
-                    let mut again = Reader::new(&self.input[start..end]);
-                    self.canonical(&mut again, depth)?
-                }
-            }
-            None => self.canonical(reader, depth)?,
+        let (start, mut ahead) = (reader.position(), reader.clone());
+        let plain = plain(&mut ahead)?;
+        let key = if plain {
+            *reader = ahead;
+            self.range(start, reader.position() - start)?
+        } else {
+            self.canonical(reader, depth)?
         };
         self.remember(key)
     }
@@ -86,7 +74,8 @@ impl<'a> Distinct<'a> {
         self.count += 1;
         if self.expected <= FEW {
             let bytes = self.bytes(key);
-            if self.few[..count].iter().any(|earlier| self.bytes(*earlier) == bytes) {
+            let mut earlier = self.few[..count].iter().filter(|earlier| earlier.length == key.length);
+            if earlier.any(|earlier| self.bytes(*earlier) == bytes) {
                 return Err(duplicate());
             }
             self.few[count] = key;
@@ -130,18 +119,21 @@ pub(crate) fn duplicate() -> Error {
     )
 }
 
-/// Whether a scalar with a payload of `length` bytes is in its shortest, hence canonical, form.
-fn is_plain(encoded: &[u8], length: usize) -> bool {
-    let Some(first) = encoded.first() else { return false };
-    match first >> 5 {
-        0 | 1 => match Reader::new(encoded).head() {
-            Ok(head) => encoded.len() == head_length(head.argument),
-            Err(_) => false,
-        },
-        2 | 3 => encoded.len() == head_length(length as u64) + length,
-        7 => true,
-        _ => false,
+/// Reads a scalar that stands in the input in its canonical form; if another value comes, where it stops is open.
+fn plain(reader: &mut Reader<'_>) -> Result<bool> {
+    let start = reader.position();
+    let first = reader.peek();
+    if !matches!(first, 0..0x80 | 0xf4..=0xf6) {
+        return Ok(false);
     }
+    let head = reader.head()?;
+    let shortest = reader.position() - start == head_length(head.argument);
+    match head.major {
+        2 => drop(reader.take(head.argument)?),
+        3 => drop(reader.text(head)?),
+        _ => {}
+    }
+    Ok(shortest)
 }
 
 /// How many bytes the shortest head with this argument takes.

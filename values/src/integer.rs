@@ -141,6 +141,17 @@ impl Integer {
         }
     }
 
+    /// Whether its last decimal digit is zero, in time that only grows with the size.
+    pub(crate) fn is_multiple_of_ten(&self) -> bool {
+        match &self.0 {
+            Repr::Small(value) => value % 10 == 0,
+            Repr::Big { negative, magnitude } => {
+                let remainder = magnitude.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % 10);
+                (remainder + u32::from(*negative)) % 10 == 0
+            }
+        }
+    }
+
     /// The decimal digits of the absolute value, in ASCII. Costs the square of the size.
     pub(crate) fn digits(&self) -> String {
         match &self.0 {

@@ -134,9 +134,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The first byte of the next value; zero at the end, where reading on gives the error.
+    pub(crate) fn peek(&self) -> u8 {
+        self.input.get(self.position).copied().unwrap_or_default()
+    }
+
     /// Whether a null comes next; takes it if so.
     pub fn take_null(&mut self) -> bool {
-        let null = self.input.get(self.position) == Some(&0xf6);
+        let null = self.peek() == 0xf6;
         self.position += usize::from(null);
         null
     }
@@ -159,30 +164,22 @@ impl<'a> Reader<'a> {
         Ok(&self.input[start..self.position])
     }
 
+    #[inline]
     pub(crate) fn head(&mut self) -> Result<Head> {
         let Some(&first) = self.input.get(self.position) else {
             return Err(Error::new(ErrorKind::Truncated, "the input ends where a value should begin"));
         };
-        let (major, information) = (first >> 5, first & 0x1f);
         self.position += 1;
+        let (major, information) = (first >> 5, first & 0x1f);
         let argument = match information {
             0..=23 => u64::from(information),
             24 => u64::from(self.fixed::<1>()?[0]),
             25 => u64::from(u16::from_be_bytes(self.fixed()?)),
             26 => u64::from(u32::from_be_bytes(self.fixed()?)),
             27 => u64::from_be_bytes(self.fixed()?),
-            31 if (2..=5).contains(&major) => {
-                return Err(Error::new(
-                    ErrorKind::Indefinite,
-                    "the length is indefinite; write definite lengths",
-                ));
-            }
-            _ => {
-                let message = format!("the byte 0x{first:02x} begins no value");
-                return Err(Error::new(ErrorKind::Malformed, message));
-            }
+            _ => return Err(no_head(first)),
         };
-        if major == 7 && information == 24 && argument < 32 {
+        if first == 0xf8 && argument < 32 {
             let message = format!("the simple value {argument} is written in two bytes");
             return Err(Error::new(ErrorKind::Malformed, message));
         }
@@ -199,7 +196,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+    #[inline]
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8]> {
         let rest = self.rest();
         match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {
             Some(bytes) => {
@@ -213,7 +211,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(&mut self, head: Head) -> Result<&'a str> {
+    #[inline]
+    pub(crate) fn text(&mut self, head: Head) -> Result<&'a str> {
         std::str::from_utf8(self.take(head.argument)?).map_err(|error| {
             let message = format!("the text is not UTF-8 at its byte {}", error.valid_up_to());
             Error::new(ErrorKind::Utf8, message)
@@ -311,6 +310,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn option_name(&mut self) -> Result<&'a str> {
         let head = self.head()?;
         if head.major == 3 { self.text(head) } else { Err(wrong_content(27, "options with text for keys")) }
+    }
+}
+
+#[cold]
+fn no_head(first: u8) -> Error {
+    match first {
+        0x5f | 0x7f | 0x9f | 0xbf => {
+            Error::new(ErrorKind::Indefinite, "the length is indefinite; write definite lengths")
+        }
+        _ => Error::new(ErrorKind::Malformed, format!("the byte 0x{first:02x} begins no value")),
     }
 }
 

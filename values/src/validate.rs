@@ -24,6 +24,19 @@ pub(crate) fn deeper(depth: usize) -> Result<usize> {
 }
 
 pub(crate) fn check(reader: &mut Reader<'_>, depth: usize) -> Result<()> {
+    // Most values are scalars without a tag; for them a whole token costs more than the look at the head.
+    let first = reader.peek();
+    match first >> 5 {
+        0..=2 => {
+            let head = reader.head()?;
+            return if head.major == 2 { reader.take(head.argument).map(drop) } else { Ok(()) };
+        }
+        3 => {
+            let head = reader.head()?;
+            return reader.text(head).map(drop);
+        }
+        _ => {}
+    }
     match reader.token()? {
         Token::Array(length) => {
             let depth = deeper(depth)?;

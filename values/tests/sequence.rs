@@ -29,6 +29,7 @@ fn what_is_returned_decides_how_many() -> Result<()> {
     assert_eq!(count(Results.encode(&[1, 2, 3]))?, 1);
     assert_eq!(count(Results.encode(&&[1, 2, 3]))?, 1);
     assert_eq!(count(Results.encode(&Some([1, 2, 3])))?, 1);
+    assert_eq!(count(Results.encode(&Some(Box::new([1, 2, 3]))))?, 1);
     assert_eq!(Results.encode(&(1, "two"))?, encoded(&[1.into(), "two".into()]));
     Ok(())
 }

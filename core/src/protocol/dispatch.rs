@@ -315,7 +315,8 @@ impl State {
 
     fn notice(&mut self, notice: v1::Notice, told: &mut Told) {
         let Some(to) = self.route(notice.subscription) else { return };
-        let over = matches!(notice.notice, Some(notice::Notice::Error(_) | notice::Notice::End(_)));
+        // After a good end the listener still has to say how far it is.
+        let over = matches!(notice.notice, Some(notice::Notice::Error(_)));
         let waker = match (to, notice.notice) {
             (Subscription::Listen(listen), Some(notice::Notice::StartReached(_))) => listen.start_reached(),
             (Subscription::Listen(listen), Some(notice::Notice::Error(error))) => {

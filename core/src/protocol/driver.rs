@@ -15,6 +15,7 @@ use super::{
     pump::{FrameCodec, Pump},
     random,
     reply::closed,
+    settings::Settings,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -26,12 +27,13 @@ const DRAIN: Duration = Duration::from_secs(1);
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// Starts the one task of a client.
-pub(super) fn start(hub: &Arc<Hub>) -> Result<()> {
+pub(super) fn start(settings: Settings) -> Result<Arc<Hub>> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
         Error::new(ErrorKind::InvalidSettings, "there is no tokio runtime here; connect from within one")
     })?;
-    let endpoint = connect::endpoint(&hub.settings)?;
-    let hub = hub.clone();
+    let endpoint = connect::endpoint(&settings)?;
+    let started = Arc::new(Hub::new(settings, &endpoint)?);
+    let hub = started.clone();
     runtime.spawn(async move {
         let reason = {
             let connections = pin!(keep_connected(&hub, &endpoint));
@@ -45,7 +47,7 @@ pub(super) fn start(hub: &Arc<Hub>) -> Result<()> {
         };
         hub.fail(reason);
     });
-    Ok(())
+    Ok(started)
 }
 
 enum Never {}

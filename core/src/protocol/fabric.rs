@@ -14,7 +14,7 @@ use super::{
     request::{Answer, Body, Encoded, Waiter},
     settings::Settings,
 };
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// A connection to a Fabric: the lowest layer, on which everything else stands.
 ///
@@ -89,8 +89,16 @@ impl Fabric {
     /// with [`Unavailable`](crate::ErrorKind::Unavailable) when
     /// [`with_connect_timeout`](Settings::with_connect_timeout) is set and has passed.
     pub async fn connect(settings: Settings) -> Result<Self> {
+        let patience = settings.connect_timeout;
         let fabric = Self::start(settings)?;
-        fabric.ready().await?;
+        match patience {
+            None => fabric.ready().await?,
+            Some(patience) => tokio::time::timeout(patience, fabric.ready()).await.unwrap_or_else(|_| {
+                let endpoint = fabric.settings().endpoint();
+                let message = format!("no Fabric answered at {endpoint} within {patience:?}");
+                Err(Error::new(ErrorKind::Unavailable, message).with("endpoint", endpoint))
+            })?,
+        }
         Ok(fabric)
     }
 
@@ -100,8 +108,7 @@ impl Fabric {
     pub fn start(settings: Settings) -> Result<Self> {
         settings.check()?;
         let id_prefix = super::random::hex_128()?;
-        let hub = Arc::new(Hub::new(settings)?);
-        driver::start(&hub)?;
+        let hub = driver::start(settings)?;
         Ok(Fabric {
             shared: Arc::new(Shared {
                 hub,

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use perper_proto::v1::{self, request};
 use tokio::sync::{Notify, watch};
+use tonic::transport::{Channel, Endpoint};
 
 use super::{
     fabric::Server,
@@ -43,6 +44,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) settings: Settings,
+    /// For calls beside the session's stream; connects when it is first used.
+    pub(super) unary_channel: Channel,
     // A std mutex: it is held for well under a microsecond, never across an await.
     pub(super) state: Mutex<State>,
     /// Counts what was created, so that writers know that their batch must not overtake it.
@@ -180,9 +183,11 @@ pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 }
 
 impl Hub {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(settings: Settings, endpoint: &Endpoint) -> Result<Self> {
         Ok(Hub {
             settings,
+            unary_channel: endpoint.connect_lazy(),
             state: Mutex::new(State {
                 session: Session::new(),
                 session_id: random::bytes_128()?,
@@ -341,7 +346,7 @@ impl Hub {
             let sequence = subscribed.sequence;
             let routed = state.routes.remove(&sequence).is_some();
             let Subscription::Items(items) = &subscribed.to else { return };
-            if sequence == 0 || items.is_over() || state.session.withdraw(sequence).is_some() {
+            if sequence == 0 || items.has_failed() || state.session.withdraw(sequence).is_some() {
                 return;
             }
             if routed {

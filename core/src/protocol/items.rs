@@ -191,8 +191,14 @@ impl ItemsShared {
         !self.options.name.is_empty()
     }
 
+    /// Nothing more comes. Acknowledgements still go.
     pub(crate) fn is_over(&self) -> bool {
         lock(&self.state).end.is_some()
+    }
+
+    /// The server has ended it, and knows nothing of it any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(lock(&self.state).end, Some(Err(_)))
     }
 
     pub(crate) fn attached(&self, response: &v1::AttachListenerResponse) -> Option<Waker> {

@@ -6,6 +6,7 @@ mod driver;
 mod executions;
 mod fabric;
 mod hub;
+mod inspection;
 mod instances;
 mod items;
 mod listen;
@@ -17,10 +18,15 @@ mod request;
 mod settings;
 mod states;
 mod streams;
+mod unary;
+mod watch;
 mod writer;
 
 pub use executions::{Call, ExecutionInfo, ExecutionState, NewExecution, Parent};
 pub use fabric::{Fabric, Server};
+pub use inspection::{
+    AgentInfo, InstanceInfo, ListenerInfo, Page, PageRequest, SessionInfo, StateInfo, StateKind,
+};
 pub use instances::{NewInstance, StartedInstance};
 pub use items::{Batch, Item, ListenFrom, Listener, ListenerOptions, ListenerStart};
 pub use listen::{
@@ -33,4 +39,5 @@ pub use states::{
     ListResult,
 };
 pub use streams::{ItemsPage, NewStream, StreamEnd, StreamInfo, StreamOptions};
+pub use watch::{Watch, WatchEvent, WatchOptions};
 pub use writer::{Writer, WriterOptions};

@@ -149,7 +149,7 @@ impl Committer {
     /// completion.
     pub fn close(&self) -> Result<()> {
         self.stop();
-        self.shared.queue.failure().filter(|error| error.kind() != ErrorKind::Closed).map_or(Ok(()), Err)?;
+        self.shared.queue.failure().map_or(Ok(()), Err)?;
         self.shared.store.close()
     }
 

@@ -12,7 +12,7 @@ mod format;
 mod lock;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,13 +110,6 @@ impl DataFolder {
     pub fn boot_epoch(&self) -> u64 {
         self.format.boot_epoch
     }
-}
-
-/// Makes the list of files in a folder durable.
-fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(format!("flushing the folder {}", path.display()), &error))
 }
 
 #[cfg(test)]

@@ -47,10 +47,7 @@ impl HeadRoom {
     /// Watches the disk of a folder, on which `reserve` bytes are held back.
     pub fn of_folder(path: &Path, reserve: u64) -> Result<Self> {
         let path = path.to_owned();
-        Self::with_probe(reserve, move || {
-            let disk = rustix::fs::statvfs(&path)?;
-            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-        })
+        Self::with_probe(reserve, move || fs4::available_space(&path))
     }
 
     /// Watches whatever `probe` says is free.

@@ -12,6 +12,7 @@
 mod base;
 mod batch;
 mod committer;
+mod disk;
 mod error;
 mod fjall;
 mod folder;

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use self::chunks::Chunks;
 use crate::base::Base;
+use crate::disk::sync_folder;
 use crate::{
     Direction, Durability, Entries, Error, ErrorKind, KeyRange, Op, Result, Space, Store, StoreKind,
     WriteBatch,
@@ -72,7 +73,7 @@ impl SledStore {
             .open(path.join("db"))
             .map_err(|error| Error::io(what(), &error))?;
         let store = Self { db, chunks, file, durability, closed: AtomicBool::new(false) };
-        sync_files(path).map_err(|error| Error::io(what(), &error))?;
+        sync_files(path)?;
         Ok(store)
     }
 
@@ -207,15 +208,16 @@ impl Base for SledStore {
 
 /// Makes the files and their names durable: sled never flushes its `conf`, without which it does not open, nor the
 /// folders that list its files.
-fn sync_files(path: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        File::open(entry?.path())?.sync_all()?;
+fn sync_files(path: &Path) -> Result<()> {
+    let failed = |error| Error::io(format!("flushing the sled store in {}", path.display()), &error);
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() {
+            OpenOptions::new().write(true).open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+        }
     }
-    File::open(path)?.sync_all()?;
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+    sync_folder(path)?;
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 fn sled_error(what: impl std::fmt::Display, error: &::sled::Error) -> Error {

@@ -1856,7 +1856,9 @@ pub struct UpdateDictionaryRequest {
     #[prost(string, tag = "1")]
     pub dictionary: ::prost::alloc::string::String,
     /// Carried out in order; each sees those before it. If the condition of one does not hold, nothing is changed and
-    /// `failed_operation` tells which.
+    /// `failed_operation` tells which. Conditions are those of set_if_absent, replace_if_equal, get_and_replace and
+    /// remove_if_equal; the others have none. A key or value that is not well-formed is an error, and nothing is changed
+    /// either.
     #[prost(message, repeated, tag = "2")]
     pub operations: ::prost::alloc::vec::Vec<DictionaryOperation>,
     #[prost(message, optional, tag = "15")]
@@ -1908,27 +1910,32 @@ pub mod dictionary_operation {
     pub enum Operation {
         #[prost(message, tag = "1")]
         Get(Get),
+        /// Whether or not the key is present.
         #[prost(message, tag = "2")]
         Set(Set),
-        /// Only if the key is absent.
+        /// Fails if the key is present.
         #[prost(message, tag = "3")]
         SetIfAbsent(Set),
+        /// Fails if the key is absent, or its value is not equal to the one expected.
         #[prost(message, tag = "4")]
         ReplaceIfEqual(ReplaceIfEqual),
-        /// Only if the key is present; the result is the former value.
+        /// Fails if the key is absent; the result is the former value.
         #[prost(message, tag = "5")]
         GetAndReplace(Set),
         /// The result is the former value, if there was one.
         #[prost(message, tag = "6")]
         GetAndRemove(Get),
+        /// Whether or not the key is present.
         #[prost(message, tag = "7")]
         Remove(Get),
+        /// Fails if the key is absent, or its value is not equal to the one expected.
         #[prost(message, tag = "8")]
         RemoveIfEqual(RemoveIfEqual),
         #[prost(message, tag = "9")]
         Contains(Get),
         #[prost(message, tag = "10")]
         Count(Count),
+        /// Removes every entry.
         #[prost(message, tag = "11")]
         Clear(Clear),
     }
@@ -1948,10 +1955,10 @@ pub struct DictionaryResult {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateDictionaryResponse {
-    /// One for each operation.
+    /// One for each operation; all of them empty if `failed_operation` is set.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<DictionaryResult>,
-    /// The index of the operation whose condition did not hold; nothing has been changed.
+    /// The index of the first operation whose condition did not hold; nothing has been changed.
     #[prost(uint32, optional, tag = "2")]
     pub failed_operation: ::core::option::Option<u32>,
 }
@@ -1967,14 +1974,16 @@ pub struct EnumerateDictionaryRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EnumerateDictionaryResponse {
+    /// A page may end before its size, by the bytes in it.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<DictionaryEntry>,
-    /// Empty on the last page.
+    /// Empty on the last page. Stays good while the dictionary exists, over restarts of the server too.
     #[prost(bytes = "bytes", tag = "2")]
     pub next: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DictionaryEntry {
+    /// In the form in which it was last written.
     #[prost(bytes = "bytes", tag = "1")]
     pub key: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
@@ -2077,10 +2086,10 @@ pub struct UpdateListResponse {
     /// out of range is OUT_OF_RANGE.
     #[prost(bytes = "bytes", optional, tag = "1")]
     pub value: ::core::option::Option<::prost::bytes::Bytes>,
-    /// index_of: absent when there is none. add: where it stands.
+    /// index_of: absent when there is none. add: where it stands now.
     #[prost(uint64, optional, tag = "2")]
     pub index: ::core::option::Option<u64>,
-    /// count, and the length after every change.
+    /// The length afterwards.
     #[prost(uint64, tag = "3")]
     pub count: u64,
     /// contains, remove.
@@ -2096,8 +2105,12 @@ pub struct EnumerateListRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnumerateListResponse {
+    /// A page may end before its size, by the bytes in it.
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub values: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Empty on the last page. The next page goes on behind the last element of this one, wherever that stands by then. If
+    /// it is gone, the page goes on where it stood, which changes at the ends of the list do not move; what insertions and
+    /// removals between the ends have moved across that place is then missed or repeated.
     #[prost(bytes = "bytes", tag = "2")]
     pub next: ::prost::bytes::Bytes,
 }

@@ -16,10 +16,14 @@ pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Shape {
     if shape == Shape::Several && is_array::<T>() { Shape::One } else { shape }
 }
 
-/// Whether this is a fixed-size array, perhaps optional or borrowed.
+/// What serde serialises as if it were not there.
+const WRAPPERS: [&str; 6] =
+    ["&mut ", "&", "core::option::Option<", "alloc::boxed::Box<", "alloc::rc::Rc<", "alloc::sync::Arc<"];
+
+/// Whether this is a fixed-size array, perhaps within an `Option` or behind a pointer.
 pub(super) fn is_array<T: ?Sized>() -> bool {
     let mut name = std::any::type_name::<T>();
-    while let Some(rest) = name.strip_prefix('&').or_else(|| name.strip_prefix("core::option::Option<")) {
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
         name = rest;
     }
     name.starts_with('[')

@@ -40,6 +40,15 @@ impl<'a, 'de> Deserializer<'a, 'de> {
 
     /// What comes next, as it is.
     fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        // The most frequent first, for which a whole token costs more than the look at the head.
+        match self.reader.peek() >> 5 {
+            0 => return visitor.visit_u64(self.reader.head()?.argument),
+            3 => {
+                let head = self.reader.head()?;
+                return visitor.visit_borrowed_str(self.reader.text(head)?);
+            }
+            _ => {}
+        }
         let start = self.reader.clone();
         match self.reader.token()? {
             Token::Null => visitor.visit_unit(),
@@ -79,34 +88,38 @@ impl<'a, 'de> Deserializer<'a, 'de> {
     }
 
     fn tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value> {
-        let start = self.reader.clone();
-        match self.reader.token()? {
+        let mut ahead = self.reader.clone();
+        match ahead.token()? {
             Token::Array(found) | Token::Set(found) if found != length => {
                 let message = format!("expected an array of {length} elements, found one of {found}");
                 Err(Error::new(ErrorKind::Type, message))
             }
-            _ => {
-                *self.reader = start;
-                de::Deserializer::deserialize_seq(self, visitor)
+            Token::Array(_) | Token::Set(_) => {
+                *self.reader = ahead;
+                self.sequence(length, visitor)
             }
+            _ => de::Deserializer::deserialize_seq(self, visitor),
         }
     }
 
     /// Reads an integer, or a float with an integral value.
     fn integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let start = self.reader.clone();
-        if let Token::Float(float) = self.reader.token()? {
-            return match Integer::from_f64(float).as_ref().and_then(Integer::as_i128) {
-                Some(value) => visit_integer(value, visitor),
-                None => visitor.visit_f64(float),
-            };
+        let mut ahead = self.reader.clone();
+        if matches!(ahead.peek(), 0xf9..=0xfb)
+            && let Token::Float(float) = ahead.token()?
+            && let Some(integer) = Integer::from_f64(float).as_ref().and_then(Integer::as_i128)
+        {
+            *self.reader = ahead;
+            return visit_integer(integer, visitor);
         }
-        *self.reader = start;
         self.visit(visitor)
     }
 
     /// Reads a float, or an integer as the nearest one.
     fn float<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if matches!(self.reader.peek(), 0xf9..=0xfb) {
+            return self.visit(visitor);
+        }
         let start = self.reader.clone();
         let integer = match self.reader.token()? {
             Token::Integer(value) => return visitor.visit_f64(value as f64),
@@ -171,13 +184,13 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_, 'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let start = self.reader.clone();
-        if let Token::Bytes(bytes) = self.reader.token()? {
-            // This is how `Vec<u8>` asks.
-            return visitor.visit_seq(SeqDeserializer::<_, Error>::new(bytes.iter().copied()));
+        if self.reader.peek() >> 5 != 2 {
+            return self.visit(visitor);
         }
-        *self.reader = start;
-        self.visit(visitor)
+        // This is how `Vec<u8>` asks.
+        let length = self.reader.head()?.argument;
+        let bytes = self.reader.take(length)?;
+        visitor.visit_seq(SeqDeserializer::<_, Error>::new(bytes.iter().copied()))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value> {

@@ -3,5 +3,6 @@
 pub(crate) mod credit;
 pub(crate) mod lease;
 pub(crate) mod listener;
+pub(crate) mod resync;
 pub(crate) mod retry;
 pub(crate) mod session;

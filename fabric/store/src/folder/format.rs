@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind as IoErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Migration, sync_folder};
+use super::Migration;
+use crate::disk::sync_folder;
 use crate::{Error, ErrorKind, Result, StoreKind};
 
 /// The content of the file: lines of `name = value`, for people to read as well.

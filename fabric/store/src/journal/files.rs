@@ -5,6 +5,7 @@ use std::io::{BufReader, ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::record::{self, HEADER_BYTES, Record};
+use crate::disk::sync_folder;
 use crate::{Error, ErrorKind, Result};
 
 /// What a file begins with, the generation after it.
@@ -55,7 +56,7 @@ impl JournalFile {
     fn take_ahead(&mut self, end: u64) -> Result<()> {
         let Some(ahead) = self.ahead.filter(|ahead| *ahead < end) else { return Ok(()) };
         let next = end.max(ahead + AHEAD_BYTES);
-        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), ahead, next - ahead) {
+        match fs4::FileExt::allocate(&self.file, next) {
             Ok(()) => self.ahead = Some(next),
             // Not every file system can; and one that lacks the room for more may still have it for the record itself.
             Err(error) => {
@@ -246,10 +247,4 @@ impl Iterator for ReadFile {
 fn corrupt(path: &Path, how: &str) -> Error {
     let message = format!("the journal file {} {how}; restore the data folder from a backup", path.display());
     Error::new(ErrorKind::Corrupt, message)
-}
-
-fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(format!("flushing the folder {}", path.display()), &error))
 }

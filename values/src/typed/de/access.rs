@@ -73,7 +73,8 @@ impl<'a, 'de> Entries<'a, 'de> {
 
     /// The member that `name` means, else the name itself, which serde then takes for an unknown one.
     fn resolve(&mut self, members: &'static [&'static str], name: &'de str) -> Result<&'de str> {
-        if members.contains(&name) {
+        // Mostly they come in the order of declaration.
+        if members.get(self.position - 1) == Some(&name) || members.contains(&name) {
             return Ok(name);
         }
         let Some(member) = find_folded(members, name) else { return Ok(name) };
@@ -112,8 +113,9 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
                 let key = seed.deserialize(Deserializer::new(self.reader));
                 return key.map(Some).map_err(|error| error.at_key(position));
             };
-            if let Token::Text(name) = self.reader.clone().token()? {
-                self.reader.skip()?;
+            if self.reader.peek() >> 5 == 3 {
+                let head = self.reader.head()?;
+                let name = self.reader.text(head)?;
                 let name = self.resolve(members, name)?;
                 return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
             }

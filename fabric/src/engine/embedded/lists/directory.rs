@@ -132,7 +132,14 @@ impl Directory {
             (number, end, self.chunks[end].length)
         } else if index == 0 {
             self.origin -= 1;
-            (self.chunks[0].first().map(|first| first - 1).filter(|number| *number >= ENDS), 0, 0)
+            (
+                self.chunks[0]
+                    .first()
+                    .and_then(|first| first.checked_sub(1))
+                    .filter(|number| *number >= ENDS),
+                0,
+                0,
+            )
         } else {
             let (place, offset) = self.locate(index, length).unwrap_or((end, self.chunks[end].length));
             (None, place, offset)

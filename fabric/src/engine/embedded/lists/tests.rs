@@ -191,6 +191,36 @@ fn a_queue_stays_one_chunk_however_much_goes_through() {
 }
 
 #[test]
+fn insertions_all_over_split_chunks_and_removals_merge_them() {
+    let mut fixture = Fixture::memory();
+    create(&fixture, "l", None).unwrap();
+    let mut model: Vec<i64> = (0..2_000).collect();
+    (0..2_000).for_each(|value| drop(add(&fixture, value)));
+    let chunks = |fixture: &Fixture| {
+        fixture.engine().lists.with(|lists| lists.catalogue.get("l").unwrap().contents.chunk_count())
+    };
+    for value in 0..1_000 {
+        let index = value as usize * 2 + 1;
+        model.insert(index, value);
+        let insert = v1::ListInsertAt { index: index as u64, value: integer(value) };
+        update(&fixture, Operation::InsertAt(insert)).unwrap();
+    }
+    // Two runs for each insertion, 128 in a chunk at most, and half of that after a split.
+    assert!((2_000 / 128..2_000 / 32).contains(&chunks(&fixture)), "{} chunks", chunks(&fixture));
+    assert_eq!(all(&fixture), integers(model.iter().copied()));
+    fixture.restart();
+    for index in (0..3_000).rev().filter(|index| index % 30 != 0) {
+        assert_eq!(
+            update(&fixture, Operation::RemoveAt(index)).unwrap().value,
+            Some(integer(model.remove(index as usize)))
+        );
+    }
+    assert!(chunks(&fixture) < 10, "{} chunks", chunks(&fixture));
+    fixture.restart();
+    assert_eq!(all(&fixture), integers(model.iter().copied()));
+}
+
+#[test]
 fn nothing_that_is_durable_stays_in_memory() {
     let fixture = Fixture::memory();
     create(&fixture, "l", None).unwrap();

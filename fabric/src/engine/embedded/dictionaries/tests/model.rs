@@ -59,7 +59,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Keys and values are written as floats every other time: they are the same.
 fn number(value: i64, spin: usize) -> Bytes {
-    if spin % 2 == 0 { integer(value) } else { float(value as f64) }
+    if spin.is_multiple_of(2) { integer(value) } else { float(value as f64) }
 }
 
 fn operation(op: &Op, spin: usize) -> Operation {

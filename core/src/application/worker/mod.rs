@@ -1,0 +1,13 @@
+//! The loop under every agent process, in Rust and in every binding: listens, lets instances enter, hands activations
+//! out, and takes their outcomes.
+
+mod conclude;
+mod event;
+mod options;
+mod state;
+#[expect(clippy::module_inception, reason = "the worker itself, beside what it is made of")]
+mod worker;
+
+pub use event::{Event, Invocation, InvocationKind, Outcome};
+pub use options::WorkerOptions;
+pub use worker::Worker;

@@ -1,0 +1,109 @@
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context as Poller, Poll},
+};
+
+use super::{
+    conclude::conclude,
+    event::{Event, Outcome},
+    options::WorkerOptions,
+    state::State,
+};
+use crate::{Error, ErrorKind, Result, extensions::Connection, protocol::Fabric};
+
+/// Serves an agent: tells which handlers to call, and takes what came of them.
+///
+/// Cheap to clone. One consumer asks for [`events`](Worker::events); anybody completes. The Rust runtime and every
+/// binding stand on this one.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connection: Arc<Connection>,
+    // A std mutex: it is held while events move between collections, never across an await.
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Begins to listen.
+    pub fn start(fabric: Fabric, options: WorkerOptions) -> Result<Self> {
+        Worker::over(Arc::new(Connection::new(fabric)), options)
+    }
+
+    pub(crate) fn over(connection: Arc<Connection>, options: WorkerOptions) -> Result<Self> {
+        if options.agent.is_empty() {
+            let message = "the agent has no name; give it one, or set X_PERPER_AGENT";
+            return Err(Error::new(ErrorKind::InvalidSettings, message));
+        }
+        let state = Mutex::new(State::new(connection.clone(), Arc::new(options)));
+        Ok(Worker { shared: Arc::new(Shared { connection, state }) })
+    }
+
+    /// Everything that has come since the last time, waiting for it if need be. The last event is
+    /// [`Event::Shutdown`]; do not ask after it. Dropping the future loses nothing.
+    pub async fn events(&self) -> Vec<Event> {
+        poll_fn(|poller| self.poll_events(poller)).await
+    }
+
+    /// As [`events`](Worker::events), for those who poll.
+    pub fn poll_events(&self, poller: &mut Poller<'_>) -> Poll<Vec<Event>> {
+        let mut state = self.state();
+        state.poll(poller).map(|()| std::iter::from_fn(|| state.next_event()).collect())
+    }
+
+    /// Ends an invocation. Waits until the Fabric has taken it, with everything that the handler created before.
+    ///
+    /// An invocation that is over already, because it was cancelled, is no error: its outcome is nobody's.
+    pub async fn complete(&self, invocation: u64, outcome: Outcome) {
+        let concluded = self.change(|state| state.complete(invocation, outcome));
+        if let Some(concluded) = concluded {
+            let fabric = self.shared.connection.fabric.clone();
+            conclude(fabric, concluded.execution, concluded.outcome).await;
+        }
+    }
+
+    /// Takes no more calls; those in flight go on. [`Event::Shutdown`] comes when the last has ended.
+    pub fn stop(&self) {
+        self.change(State::stop);
+    }
+
+    /// Gives everything in flight back: its handlers are cancelled, and other workers get it.
+    pub fn release_all(&self) {
+        self.change(State::release_all);
+    }
+
+    /// How many handlers run.
+    pub fn in_flight(&self) -> usize {
+        self.state().in_flight()
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.shared.connection
+    }
+
+    /// Changes what is known, and wakes whoever waits for events if that made any.
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let (result, waker) = {
+            let mut state = self.state();
+            (change(&mut state), state.wake())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
