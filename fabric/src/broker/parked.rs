@@ -18,7 +18,7 @@ pub(super) struct Parked {
 /// that a request waits is told with the other outcomes of its frame, which may take longer than the wait.
 enum Half {
     Waiter(Waiter),
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
 }
 
 impl Parked {
@@ -28,7 +28,7 @@ impl Parked {
         match requests.remove(&identity) {
             Some(Half::Outcome(outcome)) => {
                 drop(requests);
-                waiter.tell(outcome);
+                waiter.tell(*outcome);
             }
             // The former one asked on a connection that is gone.
             Some(Half::Waiter(_)) | None => {
@@ -46,7 +46,7 @@ impl Parked {
                 waiter.tell(outcome);
             }
             Some(Half::Outcome(_)) | None => {
-                requests.insert(identity, Half::Outcome(outcome));
+                requests.insert(identity, Half::Outcome(Box::new(outcome)));
             }
         }
     }
