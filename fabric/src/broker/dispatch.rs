@@ -19,11 +19,14 @@ pub(super) struct Dispatcher {
     lines: Mutex<Lines>,
 }
 
+/// An agent and one of its instances, or all of them.
+type Target = (Arc<str>, Option<Arc<str>>);
+
 #[derive(Default)]
 struct Lines {
     by_filter: HashMap<LineKey, Line>,
     /// Filters by agent and instance; no instance takes all.
-    by_target: HashMap<(Arc<str>, Option<Arc<str>>), Vec<LineKey>>,
+    by_target: HashMap<Target, Vec<LineKey>>,
     /// Executions of a former boot, kept back while a session may come back that works on one.
     held_back: Option<(u64, Vec<Arc<Execution>>)>,
 }

@@ -126,10 +126,10 @@ impl Broker {
         self.engine.apply(
             vec![Operation { identity: None, request }],
             Box::new(move |mut outcomes| match outcomes.pop() {
-                Some(Ok(Some(Response::GetStream(response)))) => {
-                    if response.stream.is_some_and(|stream| stream.listened) {
-                        broker.tell_listener_waits(&stream, Ok(None));
-                    }
+                Some(Ok(Some(Response::GetStream(v1::GetStreamResponse { stream: Some(record) }))))
+                    if record.listened =>
+                {
+                    broker.tell_listener_waits(&stream, Ok(None));
                 }
                 Some(Err(error)) => broker.tell_listener_waits(&stream, Err(error)),
                 _ => {}

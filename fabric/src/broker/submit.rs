@@ -85,7 +85,7 @@ impl Broker {
             Err(special) => {
                 // What came before must be before.
                 self.flush(connection, std::mem::take(run));
-                self.take_special(connection, sequence, special);
+                self.take_special(connection, sequence, *special);
             }
         }
     }
@@ -305,7 +305,7 @@ impl super::Session {
 }
 
 /// The engine's form of a request that is an operation on one object, or the request itself if it is more than that.
-pub(super) fn plain(request: Asked, session: SessionId) -> std::result::Result<Request, Asked> {
+pub(super) fn plain(request: Asked, session: SessionId) -> std::result::Result<Request, Box<Asked>> {
     Ok(match request {
         Asked::CreateExecution(request) => {
             let caller = request.wait.then_some(session);
@@ -333,7 +333,7 @@ pub(super) fn plain(request: Asked, session: SessionId) -> std::result::Result<R
         Asked::UpdateList(request) => Request::List(ListRequest::Update(request)),
         Asked::EnumerateList(request) => Request::List(ListRequest::Enumerate(request)),
         Asked::DestroyList(request) => Request::List(ListRequest::Destroy(request)),
-        special => return Err(special),
+        special => return Err(Box::new(special)),
     })
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Timer {
 pub(super) struct Timers {
     // A plain mutex: it is held for one operation of the wheel.
     wheel: Mutex<Wheel>,
+    /// Timers are set from the committer's thread too, where there is no runtime by itself.
+    runtime: tokio::runtime::Handle,
 }
 
 #[derive(Default)]
@@ -36,8 +38,9 @@ struct Wheel {
 }
 
 impl Timers {
+    /// Timers on the runtime that this is called on.
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { wheel: Mutex::default() })
+        Arc::new(Self { wheel: Mutex::default(), runtime: tokio::runtime::Handle::current() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Wheel> {
@@ -45,6 +48,7 @@ impl Timers {
     }
 
     pub(super) fn set(&self, timer: Timer, at: Instant) {
+        let _runtime = self.runtime.enter();
         let mut wheel = self.lock();
         let at = tokio::time::Instant::from_std(at);
         match wheel.keys.get(&timer) {

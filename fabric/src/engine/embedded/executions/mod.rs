@@ -176,8 +176,10 @@ impl Executions {
 
     /// Drops tombstones whose time has come.
     fn bury(&mut self, now: Timestamp) {
-        while let Some((_, id)) = self.tombstone_times.pop_front_if(|(until, _)| *until <= now) {
-            self.tombstones.remove(&id);
+        while self.tombstone_times.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, id)) = self.tombstone_times.pop_front() {
+                self.tombstones.remove(&id);
+            }
         }
     }
 }

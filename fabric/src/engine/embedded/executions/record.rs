@@ -111,7 +111,7 @@ pub(super) fn execution(
         instance: intern(&request.instance),
         incarnation: facts.incarnation,
         delegate: intern(&request.delegate),
-        arguments: request.arguments.iter().map(|value| detach(value)).collect(),
+        arguments: request.arguments.iter().map(detach).collect(),
         headers: request.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         parent: request.parent.map(|parent| (Arc::from(parent.execution), detach(&parent.reservation))),
         owner: request.owner.filter(|owner| !owner.instance.is_empty()).map(|owner| intern(&owner.instance)),
