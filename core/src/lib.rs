@@ -14,7 +14,9 @@ mod error;
 #[cfg(test)]
 mod send_sync;
 
-pub use application::{AgentBuilder, AgentSettings, Rest, RunningAgent};
+pub use application::{
+    AgentBuilder, AgentSettings, GeneratorOptions, Keyed, Rest, Resume, RunningAgent, keyed,
+};
 pub use error::{Error, ErrorKind, Failure, Result};
 pub use extensions::{
     Context, blank_stream, call, call_agent, connect, connect_with, context, declare_stream, dictionary,
