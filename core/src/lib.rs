@@ -4,6 +4,8 @@
 //! that agents exchange), the ambient context, and the application runtime.
 
 pub mod application;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod extensions;
 pub mod model;
 pub mod protocol;
@@ -12,10 +14,12 @@ mod error;
 #[cfg(test)]
 mod send_sync;
 
-pub use application::{AgentBuilder, AgentSettings, Rest, RunningAgent};
+pub use application::{
+    AgentBuilder, AgentSettings, GeneratorOptions, Keyed, Rest, Resume, RunningAgent, keyed,
+};
 pub use error::{Error, ErrorKind, Failure, Result};
 pub use extensions::{
-    Context, call, call_agent, connect, connect_with, context, spawn, start_agent, stop_agent, try_context,
-    with_timeout,
+    Context, blank_stream, call, call_agent, connect, connect_with, context, declare_stream, dictionary,
+    list, spawn, start_agent, state, stop_agent, stream, try_context, with_timeout,
 };
 pub use model::{Agent, Dictionary, Execution, List, Stream};

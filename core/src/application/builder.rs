@@ -1,6 +1,7 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use super::{
+    generator::GeneratorOptions,
     handler::{Handler, erase},
     running::{Handlers, RunningAgent},
     settings::AgentSettings,
@@ -33,6 +34,7 @@ impl Agent {
             handlers: Handlers::default(),
             repeated: None,
             settings: AgentSettings::default(),
+            streams: BTreeMap::new(),
         }
     }
 }
@@ -45,6 +47,7 @@ pub struct AgentBuilder {
     /// A delegate that was declared twice.
     repeated: Option<String>,
     settings: AgentSettings,
+    streams: BTreeMap<String, GeneratorOptions>,
 }
 
 impl fmt::Debug for AgentBuilder {
@@ -62,11 +65,55 @@ impl AgentBuilder {
     /// Declares the handler of a delegate: an asynchronous function whose parameters are the call's arguments by
     /// position, and whose return value is its results; see [`Handler`].
     pub fn delegate<Marker>(mut self, delegate: impl Into<String>, handler: impl Handler<Marker>) -> Self {
-        let delegate = delegate.into();
-        if self.handlers.delegates.insert(delegate.clone(), erase(handler)).is_some() {
+        let (delegate, handler) = (delegate.into(), erase(handler));
+        if handler.generates {
+            self.streams.entry(delegate.clone()).or_default();
+        }
+        if self.handlers.delegates.insert(delegate.clone(), handler).is_some() {
             self.repeated = Some(delegate);
         }
         self
+    }
+
+    /// Declares a delegate whose handler is a generator: it returns an `impl Stream`. (So may one of
+    /// [`delegate`](AgentBuilder::delegate); this one only says it louder.)
+    ///
+    /// Started as a stream, it fills that stream. A plain call of it gives a reference to a new one.
+    ///
+    /// ```
+    /// use perper::{Agent, embedded::Embedded};
+    /// use tokio_stream::{Stream, StreamExt as _};
+    ///
+    /// async fn numbers(from: i64, to: i64) -> impl Stream<Item = i64> {
+    ///     tokio_stream::iter(from..to)
+    /// }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> perper::Result<()> {
+    /// # let fabric = Embedded::temporary().await?;
+    /// let counter = Agent::builder("Counter").stream("Numbers", numbers).start_with(fabric.settings()).await?;
+    /// let stream = perper::stream("Numbers").start((0, 3)).await?;
+    /// let items: Vec<i64> = stream.items().collect::<perper::Result<_>>().await?;
+    /// assert_eq!(items, [0, 1, 2]);
+    /// # counter.shutdown().await?;
+    /// # fabric.shutdown().await
+    /// # }
+    /// ```
+    pub fn stream<Marker>(self, delegate: impl Into<String>, generator: impl Handler<Marker>) -> Self {
+        self.stream_with(delegate, GeneratorOptions::default(), generator)
+    }
+
+    /// As [`stream`](AgentBuilder::stream), with what a plain call's streams are like, and how the generator is taken
+    /// up after its worker was lost.
+    pub fn stream_with<Marker>(
+        mut self,
+        delegate: impl Into<String>,
+        options: GeneratorOptions,
+        generator: impl Handler<Marker>,
+    ) -> Self {
+        let delegate = delegate.into();
+        self.streams.insert(delegate.clone(), options);
+        self.delegate(delegate, generator)
     }
 
     /// Runs once in each process, beside everything else, in the agent's implicit instance. A failure is logged.
@@ -180,6 +227,7 @@ impl AgentBuilder {
             agent: self.agent.clone(),
             instance,
             delegates: self.handlers.delegates.keys().cloned().collect(),
+            streams: self.streams,
             any_delegate: false,
             deploy: self.handlers.deploy.is_some(),
             upgrade: self.handlers.upgrade.is_some(),

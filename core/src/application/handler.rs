@@ -8,7 +8,18 @@ use super::{
 use crate::{Error, Failure};
 
 /// A handler whose types are forgotten: what the runtime calls.
-pub(super) type Erased = Arc<dyn Fn(Invocation) -> Running + Send + Sync>;
+#[derive(Clone)]
+pub(super) struct Erased {
+    call: Arc<dyn Fn(Invocation) -> Running + Send + Sync>,
+    pub(super) generates: bool,
+}
+
+impl Erased {
+    pub(super) fn call(&self, invocation: Invocation) -> Running {
+        (self.call)(invocation)
+    }
+}
+
 pub(super) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A function that answers calls of a delegate.
@@ -22,12 +33,16 @@ pub(super) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
             future must be `Send`"
 )]
 pub trait Handler<Marker>: Send + Sync + 'static {
+    /// It returns a stream; see [`IntoOutcome::GENERATES`].
+    const GENERATES: bool;
+
     /// Calls the function.
     fn invoke(&self, invocation: Invocation) -> impl Future<Output = Outcome> + Send + 'static;
 }
 
 pub(super) fn erase<Marker, H: Handler<Marker>>(handler: H) -> Erased {
-    Arc::new(move |invocation| Box::pin(handler.invoke(invocation)))
+    let call = Arc::new(move |invocation| Box::pin(handler.invoke(invocation)) as Running);
+    Erased { call, generates: H::GENERATES }
 }
 
 macro_rules! handlers {
@@ -38,6 +53,8 @@ macro_rules! handlers {
             Fut: Future<Output: IntoOutcome<Marker>> + Send + 'static,
             $($parameter: FromArguments + Send + 'static,)*
         {
+            const GENERATES: bool = <Fut::Output as IntoOutcome<Marker>>::GENERATES;
+
             #[allow(non_snake_case, reason = "values are named after their types; none without parameters")]
             fn invoke(&self, invocation: Invocation) -> impl Future<Output = Outcome> + Send + 'static {
                 // The function is called in the task's first step, with the context set, but only its future moves on.

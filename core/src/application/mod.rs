@@ -5,6 +5,7 @@
 
 mod arguments;
 mod builder;
+mod generator;
 mod handler;
 mod lifecycle;
 mod results;
@@ -16,6 +17,7 @@ pub mod worker;
 
 pub use arguments::{FromArguments, Rest};
 pub use builder::AgentBuilder;
+pub use generator::{GeneratorOptions, IntoItem, Keyed, Resume, keyed};
 pub use handler::Handler;
 pub use results::IntoOutcome;
 pub use running::RunningAgent;

@@ -3,7 +3,10 @@ use std::{any::Any, error::Error as StdError, ops::Deref};
 use perper_values::Sequence;
 use serde::Serialize;
 
-use super::worker::{Invocation, Outcome};
+use super::{
+    serde_result::{self, Take},
+    worker::{Invocation, Outcome},
+};
 use crate::{Error, ErrorKind, Failure};
 
 /// What a handler may return: the results of the call, or why there are none.
@@ -17,6 +20,9 @@ use crate::{Error, ErrorKind, Failure};
 ///
 /// `Marker` only tells the cases apart; it is always inferred.
 pub trait IntoOutcome<Marker>: Send {
+    /// It is a stream, so that a plain call of the delegate gives a reference to one.
+    const GENERATES: bool = false;
+
     /// The outcome; for a stream, after it has been written to its end.
     fn into_outcome(self, invocation: &Invocation) -> impl Future<Output = Outcome> + Send;
 }
@@ -41,7 +47,10 @@ pub enum Dynamic<Marker> {
 
 impl<T: Serialize + Send> IntoOutcome<Values> for T {
     async fn into_outcome(self, _: &Invocation) -> Outcome {
-        super::serde_result::outcome(&self)
+        match serde_result::split(&self, Results) {
+            Ok(outcome) => outcome,
+            Err(failure) => Outcome::Failed(failure),
+        }
     }
 }
 
@@ -50,6 +59,8 @@ where
     T: IntoOutcome<Marker>,
     E: StdError + Send + 'static,
 {
+    const GENERATES: bool = T::GENERATES;
+
     async fn into_outcome(self, invocation: &Invocation) -> Outcome {
         match self {
             Ok(value) => value.into_outcome(invocation).await,
@@ -63,6 +74,8 @@ where
     T: IntoOutcome<Marker>,
     E: Deref<Target = dyn StdError + Send + Sync> + Send,
 {
+    const GENERATES: bool = T::GENERATES;
+
     async fn into_outcome(self, invocation: &Invocation) -> Outcome {
         match self {
             Ok(value) => value.into_outcome(invocation).await,
@@ -71,11 +84,17 @@ where
     }
 }
 
-/// Values as the results of a call.
-pub(super) fn completed<T: Serialize + ?Sized>(value: &T) -> Outcome {
-    match Sequence::Results.encode(value) {
-        Ok(results) => Outcome::Completed(results),
-        Err(error) => Outcome::Failed(Error::from(error).into()),
+/// Takes values as the results of a call.
+struct Results;
+
+impl Take for Results {
+    type Taken = Outcome;
+
+    fn take<T: Serialize + ?Sized>(self, value: &T) -> Outcome {
+        match Sequence::Results.encode(value) {
+            Ok(results) => Outcome::Completed(results),
+            Err(error) => Outcome::Failed(Error::from(error).into()),
+        }
     }
 }
 
@@ -93,7 +112,7 @@ pub(super) fn failure_of<E: StdError + 'static>(error: &E) -> Failure {
     }
 }
 
-fn failure_of_dynamic(error: &(dyn StdError + Send + Sync + 'static)) -> Failure {
+pub(super) fn failure_of_dynamic(error: &(dyn StdError + Send + Sync + 'static)) -> Failure {
     if let Some(error) = error.downcast_ref::<Error>() {
         return error.clone().into();
     }

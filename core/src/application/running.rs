@@ -166,7 +166,7 @@ fn invoke(worker: &Worker, handlers: &Arc<Handlers>, invocation: Invocation) {
     let span = span(&invocation);
     let handler = async move {
         match handlers.find(&invocation) {
-            Some(handler) => handler(invocation).await,
+            Some(handler) => handler.call(invocation).await,
             None => Outcome::Failed(Failure {
                 type_name: "NotFound".to_owned(),
                 message: format!(

@@ -8,19 +8,27 @@ use std::fmt::{self, Display};
 use perper_values::Value;
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::{results::completed, worker::Outcome};
 use crate::Failure;
 
-pub(super) fn outcome<T: Serialize>(value: &T) -> Outcome {
+/// What is done with a value that is no error.
+pub(super) trait Take {
+    type Taken;
+
+    fn take<T: Serialize + ?Sized>(self, value: &T) -> Self::Taken;
+}
+
+/// Hands on a value, or what is inside an `Ok`; an `Err` is the failure.
+pub(super) fn split<T: Serialize, K: Take>(value: &T, take: K) -> Result<K::Taken, Failure> {
     // Known when compiling: other types pay nothing.
     if !std::any::type_name::<T>().starts_with("core::result::Result<") {
-        return completed(value);
+        return Ok(take.take(value));
     }
-    value.serialize(Variant).unwrap_or_else(|NotAVariant| completed(value))
+    // serde writes a `Result` as nothing but a variant with one value.
+    value.serialize(Variant(take)).unwrap_or_else(|NotAVariant| Err(failure(value)))
 }
 
 /// An error that is a plain value: its text, if it is one.
-fn failed<T: Serialize + ?Sized>(error: &T) -> Outcome {
+fn failure<T: Serialize + ?Sized>(error: &T) -> Failure {
     let encoded = perper_values::to_vec(error).and_then(|encoded| perper_values::decode(&encoded));
     let message = match encoded {
         Ok(Value::Text(text)) => text,
@@ -28,11 +36,11 @@ fn failed<T: Serialize + ?Sized>(error: &T) -> Outcome {
         Ok(value) => format!("{value:?}"),
         Err(error) => format!("an error that cannot be written as a value: {error}"),
     };
-    Outcome::Failed(Failure { type_name: "Error".to_owned(), message, ..Failure::default() })
+    Failure { type_name: "Error".to_owned(), message, ..Failure::default() }
 }
 
 /// Sees nothing but a variant with one value.
-struct Variant;
+struct Variant<K>(K);
 
 #[derive(Debug)]
 struct NotAVariant;
@@ -51,7 +59,8 @@ impl ser::Error for NotAVariant {
     }
 }
 
-type Never = Impossible<Outcome, NotAVariant>;
+type Split<K> = Result<<K as Take>::Taken, Failure>;
+type Never<K> = Impossible<Split<K>, NotAVariant>;
 
 macro_rules! refused {
     ($($method:ident($($type:ty),*) -> $ok:ty,)*) => {$(
@@ -61,16 +70,16 @@ macro_rules! refused {
     )*};
 }
 
-impl Serializer for Variant {
-    type Ok = Outcome;
+impl<K: Take> Serializer for Variant<K> {
+    type Ok = Split<K>;
     type Error = NotAVariant;
-    type SerializeSeq = Never;
-    type SerializeTuple = Never;
-    type SerializeTupleStruct = Never;
-    type SerializeTupleVariant = Never;
-    type SerializeMap = Never;
-    type SerializeStruct = Never;
-    type SerializeStructVariant = Never;
+    type SerializeSeq = Never<K>;
+    type SerializeTuple = Never<K>;
+    type SerializeTupleStruct = Never<K>;
+    type SerializeTupleVariant = Never<K>;
+    type SerializeMap = Never<K>;
+    type SerializeStruct = Never<K>;
+    type SerializeStructVariant = Never<K>;
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
@@ -78,27 +87,27 @@ impl Serializer for Variant {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<Outcome, NotAVariant> {
-        Ok(if variant == "Err" { failed(value) } else { completed(value) })
+    ) -> Result<Split<K>, NotAVariant> {
+        Ok(if variant == "Err" { Err(failure(value)) } else { Ok(self.0.take(value)) })
     }
 
     refused! {
-        serialize_bool(bool) -> Outcome, serialize_i8(i8) -> Outcome, serialize_i16(i16) -> Outcome,
-        serialize_i32(i32) -> Outcome, serialize_i64(i64) -> Outcome, serialize_i128(i128) -> Outcome,
-        serialize_u8(u8) -> Outcome, serialize_u16(u16) -> Outcome, serialize_u32(u32) -> Outcome,
-        serialize_u64(u64) -> Outcome, serialize_u128(u128) -> Outcome, serialize_f32(f32) -> Outcome,
-        serialize_f64(f64) -> Outcome, serialize_char(char) -> Outcome, serialize_str(&str) -> Outcome,
-        serialize_bytes(&[u8]) -> Outcome, serialize_none() -> Outcome, serialize_unit() -> Outcome,
-        serialize_unit_struct(&'static str) -> Outcome,
-        serialize_unit_variant(&'static str, u32, &'static str) -> Outcome,
-        serialize_seq(Option<usize>) -> Never, serialize_tuple(usize) -> Never,
-        serialize_tuple_struct(&'static str, usize) -> Never,
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never,
-        serialize_map(Option<usize>) -> Never, serialize_struct(&'static str, usize) -> Never,
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never,
+        serialize_bool(bool) -> Split<K>, serialize_i8(i8) -> Split<K>, serialize_i16(i16) -> Split<K>,
+        serialize_i32(i32) -> Split<K>, serialize_i64(i64) -> Split<K>, serialize_i128(i128) -> Split<K>,
+        serialize_u8(u8) -> Split<K>, serialize_u16(u16) -> Split<K>, serialize_u32(u32) -> Split<K>,
+        serialize_u64(u64) -> Split<K>, serialize_u128(u128) -> Split<K>, serialize_f32(f32) -> Split<K>,
+        serialize_f64(f64) -> Split<K>, serialize_char(char) -> Split<K>, serialize_str(&str) -> Split<K>,
+        serialize_bytes(&[u8]) -> Split<K>, serialize_none() -> Split<K>, serialize_unit() -> Split<K>,
+        serialize_unit_struct(&'static str) -> Split<K>,
+        serialize_unit_variant(&'static str, u32, &'static str) -> Split<K>,
+        serialize_seq(Option<usize>) -> Never<K>, serialize_tuple(usize) -> Never<K>,
+        serialize_tuple_struct(&'static str, usize) -> Never<K>,
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never<K>,
+        serialize_map(Option<usize>) -> Never<K>, serialize_struct(&'static str, usize) -> Never<K>,
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never<K>,
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Outcome, NotAVariant> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Split<K>, NotAVariant> {
         Err(NotAVariant)
     }
 
@@ -106,7 +115,7 @@ impl Serializer for Variant {
         self,
         _: &'static str,
         _: &T,
-    ) -> Result<Outcome, NotAVariant> {
+    ) -> Result<Split<K>, NotAVariant> {
         Err(NotAVariant)
     }
 }

@@ -12,14 +12,25 @@ mod ambient;
 mod calls;
 mod context;
 mod deadline;
+mod dictionaries;
 mod execution;
+mod items;
+mod lists;
+mod state;
+mod streams;
 mod trace;
 
 pub use ambient::{connect, connect_with, context, spawn, try_context};
 pub use calls::{call, call_agent, start_agent, stop_agent};
 pub use context::Context;
 pub use deadline::with_timeout;
+pub use dictionaries::{DictionaryBatch, DictionaryEntries};
+pub use items::{Entries, Items, ListenBuilder, StreamWriter};
+pub use lists::ListElements;
+pub use state::{StateBuilder, StateKind, dictionary, list, state};
+pub use streams::{BlankStreamBuilder, DeclaredStream, StreamBuilder, blank_stream, declare_stream, stream};
 
 pub(crate) use ambient::register_default;
 pub(crate) use context::Connection;
 pub(crate) use execution::ExecutionScope;
+pub(crate) use streams::{create as create_stream, generator as generator_execution};

@@ -46,6 +46,8 @@ pub struct Invocation {
     pub arguments: Vec<Bytes>,
     /// For a stream's generator: where it writes, and what earlier attempts left there.
     pub linked_stream: Option<LinkedStream>,
+    /// How many of the generator's items are in the stream already and are not to be written again.
+    pub skip_items: u64,
     /// What to set around the handler.
     pub context: Context,
 }

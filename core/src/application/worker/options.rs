@@ -1,4 +1,6 @@
-use super::super::settings::AgentSettings;
+use std::collections::BTreeMap;
+
+use crate::application::{generator::GeneratorOptions, settings::AgentSettings};
 
 /// What a worker serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub struct WorkerOptions {
     /// The delegates that there are handlers for. `Start` (or `Startup`) and `Stop` are answered by the worker where they
     /// are not among them.
     pub delegates: Vec<String>,
+    /// Those of the delegates that are generators, with how their streams are made. A plain call of one is answered by
+    /// the worker, with the reference to a stream that it has started.
+    pub streams: BTreeMap<String, GeneratorOptions>,
     /// There is a handler for whatever else is called: listen for every delegate.
     pub any_delegate: bool,
     /// There is a handler for `Deploy`.

@@ -5,23 +5,33 @@ use std::{
 };
 
 use bytes::Bytes;
+use perper_values::Sequence;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    conclude::conclude,
     event::{Event, Invocation, InvocationKind, Outcome},
     options::{START, STARTUP, STOP, WorkerOptions},
 };
 use crate::{
     Error, ErrorKind, Failure,
-    application::lifecycle::{After, Arrival, Lifecycle, Stage},
-    extensions::{Connection, Context, ExecutionScope},
-    protocol::{Activation, CreditReturn, ExecutionFilter, Listen, ListenEvent, ListenOptions},
+    application::{
+        generator::Resume,
+        lifecycle::{After, Arrival, Lifecycle, Stage},
+    },
+    extensions::{Connection, Context, ExecutionScope, create_stream, generator_execution},
+    protocol::{
+        Activation, CreditReturn, ExecutionFilter, Listen, ListenEvent, ListenOptions, StreamOptions,
+    },
 };
 
 /// What the worker knows, behind its lock.
 pub(super) struct State {
     connection: Arc<Connection>,
     options: Arc<WorkerOptions>,
+    /// For the little that waits here: bindings ask from threads of their own.
+    runtime: Handle,
     listen: Listen,
     lifecycle: Lifecycle<Box<Activation>>,
     /// Handed out and without an outcome.
@@ -53,7 +63,7 @@ pub(super) struct Concluded {
 }
 
 impl State {
-    pub(super) fn new(connection: Arc<Connection>, options: Arc<WorkerOptions>) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, options: Arc<WorkerOptions>, runtime: Handle) -> Self {
         let mut stages = Vec::new();
         if options.upgrade {
             stages.push(Stage::Upgrade);
@@ -73,6 +83,7 @@ impl State {
         let mut state = State {
             connection,
             options,
+            runtime,
             listen,
             lifecycle,
             active: HashMap::new(),
@@ -200,6 +211,16 @@ impl State {
             execution,
             activation.remaining,
         );
+        let mut skip_items = 0;
+        match (&activation.linked_stream, self.options.streams.get(&delegate)) {
+            (None, Some(generator)) => {
+                let options = generator.stream.clone();
+                self.listen.grant(1, bytes);
+                return self.start_stream(context, delegate, &options, activation.arguments);
+            }
+            (Some(linked), Some(generator)) if generator.resume == Resume::Skip => skip_items = linked.items,
+            _ => {}
+        }
         let uncounted = activation.linked_stream.is_some();
         if uncounted {
             self.listen.grant(1, bytes);
@@ -216,8 +237,32 @@ impl State {
             delegate,
             arguments: activation.arguments,
             linked_stream: activation.linked_stream,
+            skip_items,
             context,
         })));
+    }
+
+    /// Answers a plain call of a generator with a stream that another execution of it fills.
+    fn start_stream(
+        &self,
+        context: Context,
+        delegate: String,
+        options: &StreamOptions,
+        arguments: Vec<Bytes>,
+    ) {
+        let Some(execution) = context.execution_scope().cloned() else { return };
+        let fabric = self.connection.fabric.clone();
+        let generator = fabric.new_id();
+        let (stream, created) = create_stream(&context, options, false, generator.clone());
+        let generator = generator_execution(&context, &delegate, options, &stream, generator, arguments);
+        let started = fabric.create_execution(generator);
+        context.created(created);
+        context.created(async move { started.await.map(drop) });
+        let outcome = match Sequence::Results.encode(&stream) {
+            Ok(results) => Outcome::Completed(results),
+            Err(error) => Outcome::Failed(Error::from(error).into()),
+        };
+        self.runtime.spawn(conclude(fabric, execution, outcome));
     }
 
     /// Hands out something that no execution stands behind.
@@ -234,6 +279,7 @@ impl State {
             delegate: String::new(),
             arguments: Vec::new(),
             linked_stream: None,
+            skip_items: 0,
             context,
         })));
     }

@@ -5,6 +5,8 @@ use std::{
     task::{Context as Poller, Poll},
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     conclude::conclude,
     event::{Event, Outcome},
@@ -45,7 +47,11 @@ impl Worker {
             let message = "the agent has no name; give it one, or set X_PERPER_AGENT";
             return Err(Error::new(ErrorKind::InvalidSettings, message));
         }
-        let state = Mutex::new(State::new(connection.clone(), Arc::new(options)));
+        let runtime = Handle::try_current().map_err(|_| {
+            let message = "there is no tokio runtime here; start the worker from within one";
+            Error::new(ErrorKind::InvalidSettings, message)
+        })?;
+        let state = Mutex::new(State::new(connection.clone(), Arc::new(options), runtime));
         Ok(Worker { shared: Arc::new(Shared { connection, state }) })
     }
 
@@ -85,10 +91,6 @@ impl Worker {
     /// How many handlers run.
     pub fn in_flight(&self) -> usize {
         self.state().in_flight()
-    }
-
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.shared.connection
     }
 
     /// Changes what is known, and wakes whoever waits for events if that made any.
