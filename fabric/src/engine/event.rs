@@ -78,8 +78,8 @@ pub enum Event {
     Answered {
         /// Which.
         identity: Identity,
-        /// How it went.
-        outcome: Outcome,
+        /// How it went. Boxed, since events are many and this is rare.
+        outcome: Box<Outcome>,
     },
     /// The stream is gone.
     StreamDestroyed {

@@ -157,6 +157,6 @@ fn settle<S: Shard>(shard: &mut S, outcomes: &mut Outcomes, changes: &mut Change
     shard.settle(changes);
     for (identity, outcome) in std::mem::take(&mut changes.answers) {
         outcomes.keep(identity, &outcome);
-        changes.events.push(Event::Answered { identity, outcome });
+        changes.events.push(Event::Answered { identity, outcome: Box::new(outcome) });
     }
 }

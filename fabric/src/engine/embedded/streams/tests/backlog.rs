@@ -21,7 +21,7 @@ fn park(fixture: &mut Fixture, batch: v1::ItemBatch) -> Identity {
 
 fn answers(fixture: &Fixture) -> Vec<(Identity, Result<i64, String>)> {
     let answered = |event| match event {
-        Event::Answered { identity, outcome } => Some((identity, first_key(outcome))),
+        Event::Answered { identity, outcome } => Some((identity, first_key(*outcome))),
         _ => None,
     };
     fixture.events().into_iter().filter_map(answered).collect()
