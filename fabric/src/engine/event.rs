@@ -78,8 +78,8 @@ pub enum Event {
     Answered {
         /// Which.
         identity: Identity,
-        /// How it went.
-        outcome: Outcome,
+        /// How it went. Boxed: it is rare, and much larger than everything else here.
+        outcome: Box<Outcome>,
     },
     /// The stream is gone.
     StreamDestroyed {

@@ -104,7 +104,7 @@ fn part(batch: &Batch, skip: u32, take: u32, step: u64) -> Batch {
     let first_key = part.first_key.or(part.key_deltas.first().copied()).unwrap_or(batch.first_key);
     let last_key = match part.key_deltas.is_empty() {
         true => first_key.wrapping_add((u64::from(take - 1) * step) as i64),
-        false => part.key_deltas.iter().fold(0, |key, delta| key + delta),
+        false => part.key_deltas.iter().sum(),
     };
     Batch {
         first_key,
