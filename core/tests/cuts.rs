@@ -16,6 +16,9 @@ use proxy::Proxy;
 
 mod proxy;
 
+/// Long enough for any machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn start() -> (RunningFabric, Proxy, Fabric) {
     let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     let server = perper_fabric::Fabric::start(config).await.expect("a server");
@@ -203,8 +206,9 @@ async fn a_stream_survives_any_number_of_cuts_on_either_side() -> Result<()> {
     let mut listener =
         sink.attach_listener(ListenerOptions { from: ListenFrom::Beginning, ..ListenerOptions::new("s") });
     listener.attached().await?;
-    proxy.cut_every(7);
-    sink_proxy.cut_every(5);
+    // Two frames more than it takes to attach.
+    proxy.cut_every(3);
+    sink_proxy.cut_every(3);
     let writing = tokio::spawn(async move {
         let writer = source.writer(WriterOptions { bytes_in_flight: 4 << 10, ..WriterOptions::new("s") });
         for number in 0..ITEMS {
@@ -238,26 +242,30 @@ async fn calls_survive_any_number_of_cuts_on_either_side() -> Result<()> {
             let mut listening = listen(&worker);
             let mut served = BTreeSet::new();
             while served.len() < CALLS as usize {
-                let taken = activation(&mut listening).await?;
-                let number: i64 = read(&taken.arguments[0]);
-                assert!(served.insert(number), "{number} was served twice");
-                drop(worker.complete_execution(
-                    taken.execution,
-                    taken.reservation,
-                    Ok(vec![cbor(2 * number)]),
-                ));
+                for event in listening.next().await?.expect("the listen goes on") {
+                    let taken = match event {
+                        ListenEvent::Activation(activation) => *activation,
+                        ListenEvent::StartReached => continue,
+                        ListenEvent::Revocation { reason, .. } => panic!("revoked: {reason}"),
+                    };
+                    let number: i64 = read(&taken.arguments[0]);
+                    assert!(served.insert(number), "{number} was served twice");
+                    let results = Ok(vec![cbor(2 * number)]);
+                    drop(worker.complete_execution(taken.execution, taken.reservation, results));
+                }
             }
             Ok::<_, perper::Error>(())
         }
     });
-    proxy.cut_every(11);
-    worker_proxy.cut_every(13);
+    proxy.cut_every(5);
+    worker_proxy.cut_every(4);
     for round in 0..CALLS / 50 {
         let numbers = round * 50..(round + 1) * 50;
         let calls: Vec<_> =
             numbers.clone().map(|number| caller.call_execution(greet(&caller, number))).collect();
         for (number, call) in numbers.zip(calls) {
-            assert_eq!(call.await?, [cbor(2 * number)]);
+            let call = tokio::time::timeout(PATIENCE, call).await.expect("the worker has not failed");
+            assert_eq!(call?, [cbor(2 * number)]);
         }
     }
     serving.await.expect("no panic")?;

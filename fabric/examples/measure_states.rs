@@ -69,8 +69,8 @@ impl Bench {
             attempts: 16,
             tombstone_ms: 60_000,
             unheard_items: 1_000,
-            unheard_bytes: u64::MAX,
-            value_bytes: 8 << 20,
+            unheard_bytes: 1 << 20,
+            value_bytes: 1 << 20,
             tail_cache_bytes: 1 << 20,
         };
         Ok(Self { engine: Embedded::open(store, None, Clock::start(), &options)? })

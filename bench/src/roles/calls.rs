@@ -26,7 +26,7 @@ pub(super) async fn work(parent: &mut Parent, endpoint: &str, agent: String) -> 
             break;
         }
     }
-    parent.ready("").await?;
+    parent.ready("")?;
     let answering = async {
         while let Some(events) = listen.next().await? {
             for event in events {
@@ -57,7 +57,7 @@ pub(super) async fn call(
 ) -> anyhow::Result<Measured> {
     let fabric = connect(endpoint).await?;
     let argument = values::sized(bytes)?;
-    parent.ready("").await?;
+    parent.begin().await?;
     let window = window.open();
     let mut callers = JoinSet::new();
     for _ in 0..in_flight {

@@ -21,7 +21,7 @@ pub(super) async fn serve(parent: &mut Parent) -> anyhow::Result<()> {
         let _ = sender.send(address);
     }));
     let address = receiver.await?;
-    parent.ready(&format!("http://{address}")).await?;
+    parent.ready(&format!("http://{address}"))?;
     parent.end().await;
     serving.abort();
     Ok(())
@@ -36,7 +36,7 @@ pub(super) async fn unary(
 ) -> anyhow::Result<Measured> {
     let client = EchoClient::connect(endpoint).await?;
     let message = values::sized(bytes)?;
-    parent.ready("").await?;
+    parent.begin().await?;
     let window = window.open();
     let mut callers = JoinSet::new();
     for _ in 0..in_flight {
@@ -75,7 +75,7 @@ pub(super) async fn streamed(
     let frame = Frame { messages: vec![values::sized(bytes)?; messages] };
     let (sender, receiver) = mpsc::channel(in_flight);
     let mut answers = client.streamed(ReceiverStream::new(receiver)).await?;
-    parent.ready("").await?;
+    parent.begin().await?;
     let window = window.open();
     let room = Arc::new(Semaphore::new(in_flight));
     let sending = room.clone();

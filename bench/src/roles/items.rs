@@ -18,7 +18,7 @@ pub(super) async fn write(
     let fabric = connect(endpoint).await?;
     let item = values::sized(bytes)?;
     let writer = fabric.writer(WriterOptions::new(stream));
-    parent.ready("").await?;
+    parent.begin().await?;
     let writing = async {
         loop {
             for _ in 0..ROUND {
@@ -54,7 +54,7 @@ pub(super) async fn listen(
         listener.attached().await?;
         listeners.push(listener);
     }
-    parent.ready("").await?;
+    parent.begin().await?;
     let window = window.open();
     let mut counters = JoinSet::new();
     for mut listener in listeners {

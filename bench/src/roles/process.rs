@@ -117,9 +117,14 @@ pub(super) struct Parent {
 }
 
 impl Parent {
+    /// Says that it is ready, and where if that is of interest.
+    pub(super) fn ready(&self, what: &str) -> anyhow::Result<()> {
+        say(&format!("ready {what}"))
+    }
+
     /// Says that it is ready, and waits for the word to begin.
-    pub(super) async fn ready(&mut self, what: &str) -> anyhow::Result<()> {
-        say(&format!("ready {what}"))?;
+    pub(super) async fn begin(&mut self) -> anyhow::Result<()> {
+        self.ready("")?;
         self.lines.next_line().await?.context("the parent is gone")?;
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(super) async fn dictionary(
     let value = values::sized(bytes)?;
     let keys: Vec<Bytes> = (0..keys).map(values::key).collect::<anyhow::Result<_>>()?;
     fabric.create_dictionary(dictionary, None, Vec::new(), Bytes::new()).await?;
-    parent.ready("").await?;
+    parent.begin().await?;
     let mut chosen = keys.iter().cycle();
     let measured = pipeline(window.open(), in_flight, || {
         let key = chosen.next().cloned().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) async fn list(
     let fabric = connect(endpoint).await?;
     let value = values::sized(bytes)?;
     fabric.create_list(list, None, Bytes::new()).await?;
-    parent.ready("").await?;
+    parent.begin().await?;
     let measured =
         pipeline(window.open(), in_flight, || fabric.update_list(list, ListOperation::Add(value.clone())))
             .await?;

@@ -223,6 +223,8 @@ impl State {
                 };
                 if over {
                     told.wakers.extend(self.end_reservation(&reservation));
+                } else if let Some(held) = self.held.get_mut(&reservation) {
+                    held.ending = false;
                 }
                 told.answers.push((Waiter::Reservation(reservation, sender), answer));
             }
@@ -296,11 +298,14 @@ impl State {
         let bytes = activation.size();
         let reservation = activation.reservation.clone();
         told.wakers.extend(listen.activated(activation, bytes));
-        self.held.insert(reservation, Held { listen: id, bytes });
+        self.held.insert(reservation, Held { listen: id, bytes, ending: false });
     }
 
     fn revoke(&mut self, revocation: v1::Revocation, told: &mut Told) {
         let Some(held) = self.held.get(&revocation.reservation) else { return };
+        if held.ending {
+            return;
+        }
         let Some(subscribed) = self.subscriptions.get(&held.listen) else {
             self.held.remove(&revocation.reservation);
             return;

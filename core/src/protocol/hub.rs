@@ -88,6 +88,9 @@ pub(super) struct Subscribed {
 pub(super) struct Held {
     pub(super) listen: u64,
     pub(super) bytes: u64,
+    /// Its end has been requested here. If the answer is lost, the server, which knows it as ended, calls it revoked:
+    /// whoever ended it need not hear that.
+    pub(super) ending: bool,
 }
 
 #[derive(Debug)]
@@ -172,7 +175,9 @@ impl State {
                 self.mark_dirty(held.listen);
             }
             wakers.extend(waker);
-            wakers.extend(listen.revoked(reservation, ErrorKind::ReservationLost));
+            if !held.ending {
+                wakers.extend(listen.revoked(reservation, ErrorKind::ReservationLost));
+            }
         }
         wakers
     }
@@ -229,6 +234,11 @@ impl Hub {
             }
             if creates {
                 self.creations.fetch_add(1, Ordering::Release);
+            }
+            if let Waiter::Reservation(reservation, _) = &waiter
+                && let Some(held) = state.held.get_mut(reservation)
+            {
+                held.ending = true;
             }
             (state.session.push(class, body, waiter), state.wake_pump())
         };

@@ -336,22 +336,24 @@ pub struct ListenerStart {
 impl Listener {
     /// Waits until the listener is attached, and tells where it began.
     pub async fn attached(&mut self) -> Result<ListenerStart> {
-        poll_fn(|context| {
-            let mut state = lock(&self.shared.state);
-            match (&state.attachment, &state.end) {
-                (Some(attachment), _) => Poll::Ready(Ok(ListenerStart {
-                    start_key: attachment.start_key,
-                    items_removed: attachment.items_removed,
-                    options: state.stream_options.clone(),
-                })),
-                (None, Some(Err(error))) => Poll::Ready(Err(error.clone())),
-                (None, _) => {
-                    state.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
+        poll_fn(|context| self.poll_attached(context)).await
+    }
+
+    /// As [`attached`](Listener::attached), for those who poll.
+    pub fn poll_attached(&mut self, context: &mut Context<'_>) -> Poll<Result<ListenerStart>> {
+        let mut state = lock(&self.shared.state);
+        match (&state.attachment, &state.end) {
+            (Some(attachment), _) => Poll::Ready(Ok(ListenerStart {
+                start_key: attachment.start_key,
+                items_removed: attachment.items_removed,
+                options: state.stream_options.clone(),
+            })),
+            (None, Some(Err(error))) => Poll::Ready(Err(error.clone())),
+            (None, _) => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
             }
-        })
-        .await
+        }
     }
 
     /// The next item; `None` when the stream has ended well. The error is the stream's when it ended with one.
@@ -448,6 +450,15 @@ impl Listener {
             self.processed = Some(key);
         }
         self.flush(true);
+    }
+
+    /// Says that everything through that key is processed: for those who take whole runs and go through them one by one.
+    pub fn processed(&mut self, key: i64) {
+        if self.last.is_some_and(|last| last <= key) {
+            self.last = None;
+        }
+        self.processed = Some(key);
+        self.flush(self.flushed.elapsed() >= FLUSH);
     }
 
     /// How the stream ended, once `next` has told that it did: with the number of gaps skipped.

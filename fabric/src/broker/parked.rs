@@ -38,15 +38,15 @@ impl Parked {
     }
 
     /// The engine has told the outcome.
-    pub(super) fn answer(&self, identity: Identity, outcome: Box<Outcome>) {
+    pub(super) fn answer(&self, identity: Identity, outcome: Outcome) {
         let mut requests = lock(&self.requests);
         match requests.remove(&identity) {
             Some(Half::Waiter(waiter)) => {
                 drop(requests);
-                waiter.tell(*outcome);
+                waiter.tell(outcome);
             }
             Some(Half::Outcome(_)) | None => {
-                requests.insert(identity, Half::Outcome(outcome));
+                requests.insert(identity, Half::Outcome(Box::new(outcome)));
             }
         }
     }

@@ -67,7 +67,7 @@ impl Broker {
             Event::ListenerRemoved { stream, listener, epoch, .. } => {
                 self.deliveries.removed(&stream, &listener, epoch);
             }
-            Event::Answered { identity, outcome } => self.parked.answer(identity, outcome),
+            Event::Answered { identity, outcome } => self.parked.answer(identity, *outcome),
             Event::StreamDestroyed { stream, linked_execution } => {
                 self.deliveries.destroyed(&stream);
                 self.observe_stream(&stream);

@@ -78,7 +78,7 @@ pub enum Event {
     Answered {
         /// Which.
         identity: Identity,
-        /// How it went. Boxed, since events are many and this is rare.
+        /// How it went. Boxed: it is rare, and much larger than everything else here.
         outcome: Box<Outcome>,
     },
     /// The stream is gone.

@@ -30,9 +30,12 @@ pub struct CommitterOptions {
 
 impl Default for CommitterOptions {
     fn default() -> Self {
-        Self { max_group_bytes: 16 * 1024 * 1024, inline_bytes: 64 * 1024 }
+        Self { max_group_bytes: 16 * 1024 * 1024, inline_bytes: 256 * 1024 }
     }
 }
+
+/// Groups that one [`Committer::drive`] commits at the most.
+const DRIVEN_GROUPS: usize = 32;
 
 /// What a [`Committer`] did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,6 +108,35 @@ impl Committer {
             Ok(()) => self.shared.queue.push(batch, Completion::Callback(Box::new(completion))),
             Err(error) => completion(Err(error)),
         }
+    }
+
+    /// As [`enqueue`](Self::enqueue), but nobody is woken for it: it is committed with the next that is. The
+    /// caller [`drive`](Self::drive)s the committer afterwards, once it has let go of its locks, unless it is in no hurry.
+    pub fn defer(&self, batch: WriteBatch, completion: impl FnOnce(Result<()>) + Send + 'static) {
+        match self.shared.admit(&batch) {
+            Ok(()) => self.shared.queue.push_quietly(batch, Completion::Callback(Box::new(completion))),
+            Err(error) => completion(Err(error)),
+        }
+    }
+
+    /// Sees to it that what was deferred is committed: on the caller's thread, completions included, if nothing else is
+    /// under way, the store does not wait for the disk and it is not too much; otherwise on the committer's.
+    ///
+    /// It saves two changes of thread, which cost more than a small commit itself. Must not be called with a lock held
+    /// that a completion takes.
+    pub fn drive(&self) {
+        let shared = &self.shared;
+        let mut group = Group::default();
+        // Completions may defer more. Nobody is kept here for long by what others do.
+        for _ in 0..DRIVEN_GROUPS {
+            if shared.store.may_wait() {
+                break;
+            }
+            let Some(turn) = shared.queue.take_group(&mut group, shared.options.inline_bytes) else { return };
+            let result = shared.commit_group(&mut group);
+            turn.end_quietly(&result);
+        }
+        shared.queue.wake();
     }
 
     /// Hands over a batch; the result waits until it is durable. Dropping the result takes nothing back.
@@ -184,25 +216,35 @@ impl Shared {
     fn run(&self) {
         let mut group = Group::default();
         while let Some(turn) = self.queue.next_group(&mut group) {
-            let mut result = Ok(());
-            while let Some(part) = group.next_part(self.options.max_group_bytes) {
-                if result.is_ok() {
-                    result = self.write(&group.batches[part.clone()]);
-                    if let Err(error) = &result {
-                        // Before anyone is told, so that nobody who was can get another batch in.
-                        self.queue.fail(error);
-                    }
-                }
-                for completion in group.completions.drain(..part.len()) {
-                    completion.run(result.clone());
-                }
-            }
-            group.clear();
+            let result = self.commit_group(&mut group);
             turn.end(&result);
         }
     }
 
+    /// Commits a group and tells everyone of it.
+    fn commit_group(&self, group: &mut Group) -> Result<()> {
+        let mut result = Ok(());
+        while let Some(part) = group.next_part(self.options.max_group_bytes) {
+            if result.is_ok() {
+                result = self.write(&group.batches[part.clone()]);
+                if let Err(error) = &result {
+                    // Before anyone is told, so that nobody who was can get another batch in.
+                    self.queue.fail(error);
+                }
+            }
+            for completion in group.completions.drain(..part.len()) {
+                completion.run(result.clone());
+            }
+        }
+        group.clear();
+        result
+    }
+
     fn write(&self, batches: &[WriteBatch]) -> Result<()> {
+        // Reads queue for their order only.
+        if batches.iter().all(WriteBatch::is_empty) {
+            return Ok(());
+        }
         let bytes = batches.iter().map(WriteBatch::size).sum();
         if let Some(head_room) = &self.head_room {
             head_room.spend(bytes);

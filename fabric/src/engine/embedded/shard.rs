@@ -62,7 +62,8 @@ impl<S: Shard> Guarded<S> {
         guard.1.acknowledge(session, through, &mut changes.batch);
         if !changes.batch.is_empty() {
             changes.batch.use_reserve();
-            committer.enqueue(changes.batch, |_| {});
+            // Not urgent, and not driven: it goes with whatever is committed next.
+            committer.defer(changes.batch, |_| {});
         }
     }
 
@@ -101,10 +102,12 @@ impl<S: Shard> Guarded<S> {
         }
         settle(shard, outcomes, &mut changes);
         outcomes.write(&mut changes.batch);
-        self.enqueue(committer, changes, move |committed| match committed {
+        self.defer(committer, changes, move |committed| match committed {
             Ok(events) => done(results, events),
             Err(error) => done((0..count).map(|_| Err(error.clone())).collect(), Vec::new()),
         });
+        drop(guard);
+        committer.drive();
     }
 
     /// Changes the shard outside of any request; `done` gets the events when the change is durable.
@@ -121,12 +124,14 @@ impl<S: Shard> Guarded<S> {
         change(shard, &mut changes);
         settle(shard, outcomes, &mut changes);
         outcomes.write(&mut changes.batch);
-        self.enqueue(committer, changes, move |committed| done(committed.unwrap_or_default()));
+        self.defer(committer, changes, move |committed| done(committed.unwrap_or_default()));
+        drop(guard);
+        committer.drive();
     }
 
     /// Queues the writes. Called under the lock, so that the store sees changes of one object in the order in which they
-    /// were made.
-    fn enqueue(
+    /// were made; the caller drives the committer once it has let go of the lock.
+    fn defer(
         self: &Arc<Self>,
         committer: &Committer,
         changes: Changes<S::Unpublished>,
@@ -136,7 +141,7 @@ impl<S: Shard> Guarded<S> {
         // What may not be written was refused before it came here.
         batch.use_reserve();
         let this = Arc::clone(self);
-        committer.enqueue(batch, move |committed| match committed {
+        committer.defer(batch, move |committed| match committed {
             Ok(()) => {
                 if !unpublished.is_empty() {
                     this.with(|shard| shard.publish(unpublished, &mut events));

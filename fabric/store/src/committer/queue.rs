@@ -93,16 +93,55 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a batch and sees to it that somebody commits it.
     pub(super) fn push(&self, batch: WriteBatch, completion: Completion) {
+        if let Some(state) = self.add(batch, completion) {
+            self.wake_if_due(state);
+        }
+    }
+
+    /// Adds a batch. Whoever does so calls [`wake`](Self::wake) or takes a turn afterwards.
+    pub(super) fn push_quietly(&self, batch: WriteBatch, completion: Completion) {
+        drop(self.add(batch, completion));
+    }
+
+    fn add(&self, batch: WriteBatch, completion: Completion) -> Option<MutexGuard<'_, State>> {
         let mut state = self.lock();
         if let Some(error) = state.refusal() {
             drop(state);
-            return completion.run(Err(error));
+            completion.run(Err(error));
+            return None;
         }
         state.bytes += batch.size();
         state.waiting.batches.push(batch);
         state.waiting.completions.push(completion);
-        self.wake_if_due(state);
+        Some(state)
+    }
+
+    /// Wakes the thread, if it sleeps and there is something to do.
+    pub(super) fn wake(&self) {
+        self.wake_if_due(self.lock());
+    }
+
+    /// All that waits, if nobody commits and it is no more than `max_bytes`.
+    pub(super) fn take_group(&self, group: &mut Group, max_bytes: usize) -> Option<Turn<'_>> {
+        let mut state = self.lock();
+        if state.busy || state.waiting.batches.is_empty() {
+            return None;
+        }
+        if state.bytes > max_bytes {
+            self.wake_if_due(state);
+            return None;
+        }
+        Some(self.begin_turn(&mut state, group))
+    }
+
+    fn begin_turn(&self, state: &mut State, group: &mut Group) -> Turn<'_> {
+        // The emptied vectors go back to the queue and keep their room.
+        std::mem::swap(&mut state.waiting, group);
+        state.bytes = 0;
+        state.busy = true;
+        Turn { queue: self }
     }
 
     /// The right to commit without the thread, if nothing is under way.
@@ -120,11 +159,7 @@ impl Queue {
         let mut state = self.lock();
         loop {
             if !state.busy && !state.waiting.batches.is_empty() {
-                // The emptied vectors go back to the queue and keep their room.
-                std::mem::swap(&mut state.waiting, group);
-                state.bytes = 0;
-                state.busy = true;
-                return Some(Turn { queue: self });
+                return Some(self.begin_turn(&mut state, group));
             }
             if state.closing && !state.busy {
                 return None;
@@ -177,6 +212,13 @@ impl State {
 impl Turn<'_> {
     /// Lets the next one commit; after an error there is none, and whoever waits is told so.
     pub(super) fn end(self, result: &Result<()>) {
+        let queue = self.queue;
+        self.end_quietly(result);
+        queue.wake();
+    }
+
+    /// As [`end`](Self::end), by someone who looks at the queue again.
+    pub(super) fn end_quietly(self, result: &Result<()>) {
         let mut state = self.queue.lock();
         if let Err(error) = result {
             state.failure.get_or_insert_with(|| error.clone());
@@ -189,6 +231,5 @@ impl Turn<'_> {
             state = self.queue.lock();
         }
         state.busy = false;
-        self.queue.wake_if_due(state);
     }
 }
