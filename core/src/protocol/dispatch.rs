@@ -8,13 +8,14 @@ use perper_proto::{
 
 use super::{
     executions::end_to_result,
-    hub::{Held, Hub, State, Subscription, lock, now, wake_all},
+    hub::{Held, Hub, State, lock, now, wake_all},
     listen::Activation,
     machines::{
         retry::is_postponed,
         session::{Answered, Class},
     },
     request::{Answer, Body, Encoded, Waiter},
+    subscriptions::Subscription,
 };
 use crate::{Error, ErrorKind, Result};
 

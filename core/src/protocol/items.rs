@@ -12,13 +12,14 @@ use perper_proto::v1::{self, ItemBatch, attach_listener_request::Start, request}
 
 use super::{
     fabric::Fabric,
-    hub::{Subscription, lock},
+    hub::lock,
     machines::{
         credit::{Amount, Credit},
         listener::{self, Attachment, Place},
     },
     request::Encoded,
     streams::{StreamEnd, StreamOptions},
+    subscriptions::Subscription,
 };
 use crate::{Error, ErrorKind, Result};
 

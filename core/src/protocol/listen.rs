@@ -12,9 +12,10 @@ use perper_proto::v1::{self, request};
 
 use super::{
     fabric::Fabric,
-    hub::{Subscription, lock},
+    hub::lock,
     machines::credit::{Amount, Credit},
     request::{Encoded, Waiter},
+    subscriptions::Subscription,
 };
 use crate::{Error, ErrorKind, Result};
 

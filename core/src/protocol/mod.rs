@@ -18,6 +18,7 @@ mod request;
 mod settings;
 mod states;
 mod streams;
+mod subscriptions;
 mod unary;
 mod watch;
 mod writer;

@@ -18,8 +18,9 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    hub::{Hub, Subscription, lock, now},
+    hub::{Hub, lock, now},
     request::{Body, Encoded},
+    subscriptions::Subscription,
 };
 
 /// A frame is closed when it has grown to this many bytes. More would not be cheaper, and keeps the server waiting.
