@@ -399,6 +399,10 @@ impl State {
         }
     }
 
+    pub(super) fn context(&self, id: u64) -> Option<Context> {
+        self.active.get(&id).map(|active| active.context.clone())
+    }
+
     /// How many handlers run.
     pub(super) fn in_flight(&self) -> usize {
         self.active.len()

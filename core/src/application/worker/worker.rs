@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context as Poller, Poll},
 };
@@ -13,7 +13,11 @@ use super::{
     options::WorkerOptions,
     state::State,
 };
-use crate::{Error, ErrorKind, Result, extensions::Connection, protocol::Fabric};
+use crate::{
+    Error, ErrorKind, Result,
+    extensions::{Connection, Context},
+    protocol::Fabric,
+};
 
 /// Serves an agent: tells which handlers to call, and takes what came of them.
 ///
@@ -71,11 +75,27 @@ impl Worker {
     ///
     /// An invocation that is over already, because it was cancelled, is no error: its outcome is nobody's.
     pub async fn complete(&self, invocation: u64, outcome: Outcome) {
+        self.begin_complete(invocation, outcome).await;
+    }
+
+    /// As [`complete`](Worker::complete), with the invocation ended at once, and a future that only has to be waited for.
+    pub(super) fn begin_complete(
+        &self,
+        invocation: u64,
+        outcome: Outcome,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let concluded = self.change(|state| state.complete(invocation, outcome));
-        if let Some(concluded) = concluded {
-            let fabric = self.shared.connection.fabric.clone();
-            conclude(fabric, concluded.execution, concluded.outcome).await;
+        let fabric = self.shared.connection.fabric.clone();
+        async move {
+            if let Some(concluded) = concluded {
+                conclude(fabric, concluded.execution, concluded.outcome).await;
+            }
         }
+    }
+
+    /// The context of an invocation that has no outcome yet.
+    pub(super) fn context(&self, invocation: u64) -> Option<Context> {
+        self.state().context(invocation)
     }
 
     /// Takes no more calls; those in flight go on. [`Event::Shutdown`] comes when the last has ended.
