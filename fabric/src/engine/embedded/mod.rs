@@ -184,7 +184,8 @@ impl Engine for Embedded {
 
     fn observe(&self, observer: Arc<dyn Observer>) {
         let mut events = self.executions.with(|executions| executions.recovery_events());
-        events.extend(self.streams.with(|streams| streams.recovery_events()));
+        let generators = self.executions.with(|executions| executions.generators());
+        events.extend(self.streams.with(|streams| streams.recovery_events(generators)));
         if self.observer.set(observer).is_ok() {
             self.notify(events);
         }

@@ -58,6 +58,15 @@ impl Executions {
         self.insert(slot, parent);
     }
 
+    /// Generators that have not ended: the stream of each, and its id.
+    pub(in crate::engine::embedded) fn generators(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let slots = self.table.numbers_after(0).filter_map(|number| self.table.get(number));
+        let running = slots.filter(|slot| slot.ended().is_none());
+        running
+            .filter_map(|slot| Some((slot.execution.linked_stream.clone()?, Arc::clone(&slot.execution.id))))
+            .collect()
+    }
+
     /// What the observer of a new boot must know: attached calls whose parent is gone, and ends that time must take.
     pub(in crate::engine::embedded) fn recovery_events(&self) -> Vec<Event> {
         let mut orphaned = Vec::new();

@@ -126,7 +126,7 @@ pub(super) fn head_in_memory(slot: &Slot) -> Option<Head> {
         // Batches of a packed stream are not stored in the order in which they were written, so their totals do not
         // tell what was removed; the runs do, and bytes by the average.
         let place = slot.removed_through.and_then(|key| packed.place_through(key));
-        let items = place.map_or(0, |place| packed.runs.count_through(place));
+        let items = slot.written.items.saturating_sub(packed.runs.count_after(place));
         let bytes =
             u128::from(slot.written.bytes) * u128::from(items) / u128::from(slot.written.items.max(1));
         let next = place.map_or(0, |place| place.saturating_add(1));

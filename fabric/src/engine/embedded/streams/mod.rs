@@ -128,7 +128,7 @@ impl Shard for Streams {
     }
 
     fn publish(&mut self, unpublished: Vec<Unpublished>, events: &mut Vec<Event>) {
-        let mut changed: Vec<u64> = Vec::new();
+        let mut changed = Vec::with_capacity(unpublished.len());
         for change in unpublished {
             let number = match change {
                 Unpublished::Created(number) => {
@@ -151,10 +151,10 @@ impl Shard for Streams {
                     number
                 }
             };
-            if !changed.contains(&number) {
-                changed.push(number);
-            }
+            changed.push(number);
         }
+        changed.sort_unstable();
+        changed.dedup();
         // What was kept only because it was not durable may go now.
         self.tail.shrink(&mut self.table);
         let ids = changed.into_iter().filter_map(|number| self.table.get(number));

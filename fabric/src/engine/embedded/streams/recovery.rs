@@ -127,17 +127,23 @@ impl Streams {
         Ok(orphans)
     }
 
-    /// What the observer of a new boot must know: streams that are listened to, whose generators must run.
-    pub(in crate::engine::embedded) fn recovery_events(&self) -> Vec<Event> {
+    /// What the observer of a new boot must know: streams that are listened to, whose generators must run, and
+    /// generators, given by stream and execution, whose streams were destroyed.
+    pub(in crate::engine::embedded) fn recovery_events(
+        &self,
+        generators: Vec<(Arc<str>, Arc<str>)>,
+    ) -> Vec<Event> {
         let slots = self.table.numbers().filter_map(|number| self.table.get(number));
         let waited_for =
             slots.filter(|slot| slot.listened && slot.end.is_none() && slot.linked_execution.is_some());
-        waited_for
-            .map(|slot| Event::StreamListened {
-                stream: Arc::clone(&slot.id),
-                linked_execution: slot.linked_execution.clone(),
-            })
-            .collect()
+        let listened = waited_for.map(|slot| Event::StreamListened {
+            stream: Arc::clone(&slot.id),
+            linked_execution: slot.linked_execution.clone(),
+        });
+        let orphans = generators.into_iter().filter(|(stream, _)| self.table.find(stream).is_none());
+        let destroyed = orphans
+            .map(|(stream, generator)| Event::StreamDestroyed { stream, linked_execution: Some(generator) });
+        listened.chain(destroyed).collect()
     }
 }
 

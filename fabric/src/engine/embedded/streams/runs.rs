@@ -67,6 +67,11 @@ impl Runs {
         self.runs.last_key_value().map(|(_, end)| *end)
     }
 
+    /// Places after `last` that are written; all of them if there is no `last`.
+    pub(super) fn count_after(&self, last: Option<u64>) -> u64 {
+        self.count - last.map_or(0, |last| self.count_through(last))
+    }
+
     /// Places up to `last` that are written.
     pub(super) fn count_through(&self, last: u64) -> u64 {
         let before = self.runs.range(..=last);
@@ -102,5 +107,6 @@ mod tests {
         runs.insert(10, 19);
         assert_eq!((runs.first_gap(), runs.count, runs.gaps(), runs.runs.len()), (21, 21, 0, 1));
         assert_eq!((runs.count_through(10), runs.count_through(99)), (11, 21));
+        assert_eq!((runs.count_after(None), runs.count_after(Some(10))), (21, 10));
     }
 }

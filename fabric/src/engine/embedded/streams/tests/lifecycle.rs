@@ -3,7 +3,7 @@ use perper_store::Space;
 
 use super::fixture::{Fixture, attach, create, packed, persistent, run};
 use crate::engine::embedded::streams::tests::fixture::SESSION;
-use crate::engine::{Engine, Event, Outcome, Owned, StreamRequest};
+use crate::engine::{Engine, Event, ExecutionRequest, Operation, Outcome, Owned, Request, StreamRequest};
 
 pub(super) fn complete(fixture: &mut Fixture, error: Option<v1::Error>) -> Outcome {
     let request = v1::CompleteStreamRequest { stream: "s".to_owned(), error, ..Default::default() };
@@ -205,4 +205,63 @@ fn the_record_counts_what_is_there() {
             fixture.restart();
         }
     }
+}
+
+#[test]
+fn an_idle_stream_takes_little_memory() {
+    use crate::engine::embedded::streams::table::{Listener, Slot};
+    // The slot, its id, its owner, an entry in each of the maps (which are half empty at worst), and one listener.
+    let entries = 2 * (size_of::<(u64, usize)>() + size_of::<(usize, usize, u64)>() + 2) + 2 * 24;
+    let names = 3 * (16 + 32);
+    let listener = 2 * (size_of::<Listener>() + 16) + 2 * 32;
+    let total = size_of::<Slot>() + entries + names + listener;
+    assert!(total <= 1024, "{total}, of which the slot {}", size_of::<Slot>());
+}
+
+#[test]
+fn gaps_that_the_end_skipped_are_not_counted_as_items() {
+    let mut fixture = Fixture::new();
+    fixture.create(packed(1, 0));
+    fixture.attach("name", None);
+    fixture.write(run(0, 2, 1)).unwrap();
+    fixture.write(run(5, 2, 1)).unwrap();
+    fixture.write(run(9, 3, 1)).unwrap();
+    complete(&mut fixture, None).unwrap();
+    fixture.acknowledge("name", 1, 6);
+    for _ in 0..2 {
+        let stream = fixture.stream();
+        assert_eq!((stream.items_kept, stream.items_written, stream.first_key), (3, 7, Some(9)));
+        assert_eq!(stream.end.unwrap().skipped, 5);
+        fixture.restart();
+    }
+}
+
+#[test]
+fn a_generator_whose_stream_is_gone_is_told_of_again_after_a_restart() {
+    let mut fixture = Fixture::new();
+    let request = v1::CreateStreamRequest {
+        stream: "s".to_owned(),
+        linked_execution: "generator".to_owned(),
+        ..Default::default()
+    };
+    fixture.send(StreamRequest::Create(request)).unwrap();
+    let request = v1::CreateExecutionRequest {
+        execution: "generator".to_owned(),
+        linked_stream: "s".to_owned(),
+        ..Default::default()
+    };
+    let request = Request::Execution(ExecutionRequest::Create(request, None));
+    fixture.apply(vec![Operation { identity: None, request }]).remove(0).unwrap();
+    let told = |events: Vec<Event>| {
+        events.into_iter().any(|event| {
+            matches!(event, Event::StreamDestroyed { linked_execution: Some(id), .. } if &*id == "generator")
+        })
+    };
+    fixture.restart();
+    assert!(!told(fixture.events()));
+    destroy(&mut fixture).unwrap();
+    assert!(told(fixture.events()));
+    // Nobody has cancelled it yet.
+    fixture.restart();
+    assert!(told(fixture.events()));
 }
