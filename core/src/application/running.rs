@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -51,7 +51,6 @@ pub struct RunningAgent {
     context: Context,
     /// Told by the loop when it has ended.
     ended: watch::Receiver<Option<Result<()>>>,
-    task: JoinHandle<()>,
 }
 
 impl RunningAgent {
@@ -66,7 +65,7 @@ impl RunningAgent {
         let (sender, ended) = watch::channel(None);
         let default = register_default(context.clone());
         let token = shutdown.clone();
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let outcome = serve(&worker, Arc::new(handlers), token, grace).await;
             drop(default);
             if let Some(fabric) = close {
@@ -74,7 +73,7 @@ impl RunningAgent {
             }
             sender.send_replace(Some(outcome));
         });
-        RunningAgent { shutdown, context, ended, task }
+        RunningAgent { shutdown, context, ended }
     }
 
     /// A context in the agent's implicit instance, for code beside the handlers.
@@ -101,12 +100,6 @@ impl RunningAgent {
     pub async fn shutdown(self) -> Result<()> {
         self.shutdown.cancel();
         self.ended().await
-    }
-
-    /// Ends without a word, as a crash would: for tests of what happens then.
-    #[doc(hidden)]
-    pub fn kill(self) {
-        self.task.abort();
     }
 }
 

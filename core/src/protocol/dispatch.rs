@@ -113,7 +113,7 @@ impl Hub {
                     "this is another Fabric, with other data, than the one connected to before"
                 );
             }
-            let limits = hello.limits.clone().unwrap_or_default();
+            let limits = hello.limits.unwrap_or_default();
             self.value_bytes.store(limits.value_bytes, Ordering::Relaxed);
             let unlimited = limits.requests_in_flight == 0;
             state.session.limit(if unlimited { u64::MAX } else { limits.requests_in_flight });

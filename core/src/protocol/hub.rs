@@ -108,7 +108,7 @@ impl State {
     }
 
     pub(super) fn limits(&self) -> v1::Limits {
-        self.hello.as_ref().and_then(|hello| hello.limits.clone()).unwrap_or_default()
+        self.hello.as_ref().and_then(|hello| hello.limits).unwrap_or_default()
     }
 
     /// A reservation is over, whoever ended it. Gives the consumer to wake.

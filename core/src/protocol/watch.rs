@@ -28,7 +28,6 @@ enum Kind {
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly every event is the large one")]
 pub enum WatchEvent {
     /// An instance that is new or has changed.
     Instance(InstanceInfo),
@@ -60,6 +59,7 @@ pub struct WatchOptions {
 }
 
 /// An event before it has been compared with what is known.
+#[expect(clippy::large_enum_variant, reason = "nearly every event is the large one")]
 enum Raw {
     Seen(Kind, String, WatchEvent),
     Removed(Kind, String),

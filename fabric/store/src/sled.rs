@@ -16,6 +16,7 @@ mod keys;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,6 +59,7 @@ impl SledStore {
     /// Opens the store in `path`, or makes one there.
     pub fn open(path: &Path, durability: Durability) -> Result<Self> {
         let what = || format!("opening the sled store in {}", path.display());
+        wait_for_lock(path).map_err(|error| Error::io(what(), &error))?;
         let db = ::sled::Config::new()
             .path(path)
             .segment_size(SEGMENT_BYTES)
@@ -203,6 +205,19 @@ impl Base for SledStore {
             Ok(key) => Ok(Bytes::copy_from_slice(keys::without_space(&key))),
             Err(error) => Err(sled_error("reading from the sled store", &error)),
         }))
+    }
+}
+
+/// Waits until nobody has sled's data file locked.
+///
+/// Threads of a store that this process has just closed may hold it a moment longer, and sled itself does not wait.
+/// Another process cannot hold it: it would hold the data folder.
+fn wait_for_lock(path: &Path) -> io::Result<()> {
+    match File::open(path.join("db")) {
+        // The lock goes with the descriptor.
+        Ok(file) => file.lock(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
