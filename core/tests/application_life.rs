@@ -309,3 +309,44 @@ async fn a_generator_is_taken_up_where_a_dead_worker_left_it() -> Result<()> {
     assert_eq!(rest, [2, 3, 4]);
     Ok(())
 }
+
+#[tokio::test]
+async fn nested_calls_do_not_starve_for_a_place() -> Result<()> {
+    let server = Server::start().await;
+    let factorial = async |n: u64| -> Result<u64> {
+        if n == 0 { Ok(1) } else { Ok(n * perper::call::<u64>("Factorial", n - 1).await?) }
+    };
+    let _agent = Agent::builder("Service")
+        .concurrency(1)
+        .delegate("Factorial", factorial)
+        .start_with(server.settings())
+        .await?;
+    let client = server.client().await;
+    assert_eq!(client.call_agent::<u64>(&client_agent(), "Factorial", 10).await?, 3_628_800);
+    assert_eq!(client.call_agent::<u64>(&client_agent(), "Factorial", 5).await?, 120);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_enters_a_new_process_although_nobody_calls_it() -> Result<()> {
+    let server = Server::start().await;
+    let (events, mut told) = mpsc::unbounded_channel();
+    let builder = || {
+        let events = events.clone();
+        Agent::builder("Service").on_enter(move || {
+            let events = events.clone();
+            async move {
+                _ = events.send(perper::context()?.instance().to_owned());
+                Ok::<_, perper::Error>(())
+            }
+        })
+    };
+    let first = builder().start_with(server.settings()).await?;
+    let client = server.client().await;
+    let (one, ()) = client.start_agent("Service", ()).await?;
+    assert_eq!(told.recv().await.as_ref(), Some(&one.instance));
+    first.shutdown().await?;
+    let _second = builder().start_with(server.settings()).await?;
+    assert_eq!(told.recv().await.as_ref(), Some(&one.instance));
+    Ok(())
+}

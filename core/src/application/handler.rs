@@ -57,11 +57,11 @@ macro_rules! handlers {
 
             #[allow(non_snake_case, reason = "values are named after their types; none without parameters")]
             fn invoke(&self, invocation: Invocation) -> impl Future<Output = Outcome> + Send + 'static {
-                // The function is called in the task's first step, with the context set, but only its future moves on.
-                let future = (|| {
+                let call = || {
                     $(let $parameter = $parameter::from_arguments(&invocation.arguments, $position)?;)*
                     Ok::<_, Error>(self($($parameter),*))
-                })();
+                };
+                let future = call();
                 async move {
                     match future {
                         Ok(future) => future.await.into_outcome(&invocation).await,

@@ -75,6 +75,7 @@ impl Context {
     ) -> Result<R> {
         let arguments = encode_arguments(&arguments)?;
         let execution = self.new_call(agent, delegate, arguments);
+        let _waiting = self.wait();
         let results = self.fabric().call_execution(execution).await?;
         Ok(Sequence::Results.decode(&results)?)
     }
@@ -97,12 +98,14 @@ impl Context {
             trace.write_headers(&mut instance.headers);
         }
         let agent = Agent::new(agent, &instance.instance);
+        let _waiting = self.wait();
         let started = self.fabric().start_instance(instance).await?;
         Ok((agent, Sequence::Results.decode(&started.results)?))
     }
 
     /// As [`stop_agent`].
     pub async fn stop_agent(&self, agent: &Agent) -> Result<bool> {
+        let _waiting = self.wait();
         self.fabric().stop_instance(&agent.instance, false, self.remaining()).await
     }
 }

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{execution::ExecutionScope, trace::Trace};
+use super::{
+    execution::{ExecutionScope, Waiting},
+    trace::Trace,
+};
 use crate::{
     Error, ErrorKind, Result,
     model::{Agent, Execution},
@@ -224,6 +227,11 @@ impl Context {
     /// The execution, as long as it has not completed.
     pub(crate) fn running(&self) -> Option<&Arc<ExecutionScope>> {
         self.inner.execution.as_ref().filter(|execution| !execution.has_ended())
+    }
+
+    /// The execution waits for a call as long as this lives.
+    pub(crate) fn wait(&self) -> Option<Waiting> {
+        self.running().map(|execution| execution.wait())
     }
 
     /// Whose property the things are that are made here.

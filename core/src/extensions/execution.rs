@@ -3,7 +3,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -12,6 +12,25 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Result, protocol::Parent};
+
+/// Where executions take the places that a worker has for them.
+pub(crate) trait Slots: Send + Sync {
+    /// The execution waits for somebody else: its place is free meanwhile.
+    fn lend(&self);
+    /// It goes on.
+    fn take_back(&self);
+}
+
+/// An execution waits for a call, until this is dropped.
+pub(crate) struct Waiting(Option<Arc<dyn Slots>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.0 {
+            slots.take_back();
+        }
+    }
+}
 
 type Creation = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -23,6 +42,8 @@ pub(crate) struct ExecutionScope {
     pub(crate) incarnation: u64,
     pub(crate) attempt: u32,
     pub(crate) headers: BTreeMap<String, String>,
+    /// The worker that counts this execution; none where it does not.
+    slots: Option<Weak<dyn Slots>>,
     /// Cancelled when the reservation is over before the handler is.
     pub(crate) cancellation: CancellationToken,
     /// The handler has returned: what still runs on its behalf has no parent any more.
@@ -45,6 +66,7 @@ impl ExecutionScope {
         incarnation: u64,
         attempt: u32,
         headers: BTreeMap<String, String>,
+        slots: Option<Weak<dyn Slots>>,
     ) -> Self {
         ExecutionScope {
             execution,
@@ -53,10 +75,20 @@ impl ExecutionScope {
             incarnation,
             attempt,
             headers,
+            slots,
             cancellation: CancellationToken::new(),
             ended: AtomicBool::new(false),
             creations: Mutex::new(Vec::new()),
         }
+    }
+
+    /// From here on the execution waits for a call: nested ones must not starve for the place that it has.
+    pub(crate) fn wait(&self) -> Waiting {
+        let slots = self.slots.as_ref().and_then(Weak::upgrade);
+        if let Some(slots) = &slots {
+            slots.lend();
+        }
+        Waiting(slots)
     }
 
     pub(crate) fn parent(&self) -> Parent {

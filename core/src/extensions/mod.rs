@@ -32,5 +32,5 @@ pub use streams::{BlankStreamBuilder, DeclaredStream, StreamBuilder, blank_strea
 
 pub(crate) use ambient::register_default;
 pub(crate) use context::Connection;
-pub(crate) use execution::ExecutionScope;
+pub(crate) use execution::{ExecutionScope, Slots};
 pub(crate) use streams::{create as create_stream, generator as generator_execution};

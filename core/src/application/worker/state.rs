@@ -1,6 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context as Poller, Poll, Waker},
 };
 
@@ -20,7 +20,7 @@ use crate::{
         generator::Resume,
         lifecycle::{After, Arrival, Lifecycle, Stage},
     },
-    extensions::{Connection, Context, ExecutionScope, create_stream, generator_execution},
+    extensions::{Connection, Context, ExecutionScope, Slots, create_stream, generator_execution},
     protocol::{
         Activation, CreditReturn, ExecutionFilter, Listen, ListenEvent, ListenOptions, StreamOptions,
     },
@@ -40,6 +40,9 @@ pub(super) struct State {
     reserved: HashMap<Bytes, u64>,
     events: VecDeque<Event>,
     next_invocation: u64,
+    /// Places that were lent and taken back while somebody else had them: that many ends give nothing free.
+    overdrawn: u64,
+    slots: Weak<dyn Slots>,
     /// The listen has ended, and nothing is reserved any more.
     over: bool,
     /// Whoever waits for events.
@@ -63,7 +66,12 @@ pub(super) struct Concluded {
 }
 
 impl State {
-    pub(super) fn new(connection: Arc<Connection>, options: Arc<WorkerOptions>, runtime: Handle) -> Self {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        options: Arc<WorkerOptions>,
+        runtime: Handle,
+        slots: Weak<dyn Slots>,
+    ) -> Self {
         let mut stages = Vec::new();
         if options.upgrade {
             stages.push(Stage::Upgrade);
@@ -90,6 +98,8 @@ impl State {
             reserved: HashMap::new(),
             events: VecDeque::new(),
             next_invocation: 1,
+            overdrawn: 0,
+            slots,
             over: false,
             waker: None,
         };
@@ -104,7 +114,7 @@ impl State {
     }
 
     /// An instance exists.
-    fn notice(&mut self, instance: String) {
+    pub(super) fn notice(&mut self, instance: String) {
         if let Some(stage) = self.lifecycle.notice(&instance) {
             self.invoke_local(kind(stage), instance);
         }
@@ -201,6 +211,7 @@ impl State {
             activation.incarnation,
             activation.attempt,
             activation.headers,
+            activation.linked_stream.is_none().then(|| self.slots.clone()),
         );
         let delegate = alias.map_or_else(|| execution.delegate.clone(), str::to_owned);
         let reservation = execution.reservation.clone();
@@ -356,10 +367,30 @@ impl State {
     }
 
     /// Another execution may come in place of this one.
-    fn free(&self, active: &Active) {
-        if !active.uncounted {
-            self.listen.grant(1, active.bytes);
+    fn free(&mut self, active: &Active) {
+        if active.uncounted {
+            return;
         }
+        match self.overdrawn.checked_sub(1) {
+            Some(less) => {
+                self.overdrawn = less;
+                self.listen.grant(0, active.bytes);
+            }
+            None => self.listen.grant(1, active.bytes),
+        }
+    }
+
+    /// An execution waits for a call: another may have its place.
+    pub(super) fn lend(&mut self) {
+        match self.overdrawn.checked_sub(1) {
+            Some(less) => self.overdrawn = less,
+            None => self.listen.grant(1, 0),
+        }
+    }
+
+    /// It goes on.
+    pub(super) fn take_back(&mut self) {
+        self.overdrawn += 1;
     }
 
     /// Takes no more, and gives back what has not begun.
@@ -397,6 +428,11 @@ impl State {
             let fabric = &self.connection.fabric;
             drop(fabric.release_execution(&execution.execution, execution.reservation.clone()));
         }
+    }
+
+    /// An instance is gone.
+    pub(super) fn gone(&mut self, instance: &str) {
+        self.lifecycle.gone(instance);
     }
 
     pub(super) fn context(&self, id: u64) -> Option<Context> {

@@ -1,11 +1,12 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context as Poller, Poll},
 };
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     conclude::conclude,
@@ -15,8 +16,8 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    extensions::{Connection, Context},
-    protocol::Fabric,
+    extensions::{Connection, Context, Slots},
+    protocol::{ExecutionFilter, Fabric, Watch, WatchEvent},
 };
 
 /// Serves an agent: tells which handlers to call, and takes what came of them.
@@ -30,6 +31,8 @@ pub struct Worker {
 
 struct Shared {
     connection: Arc<Connection>,
+    /// No instance enters any more.
+    stopped: CancellationToken,
     // A std mutex: it is held while events move between collections, never across an await.
     state: Mutex<State>,
 }
@@ -55,8 +58,23 @@ impl Worker {
             let message = "there is no tokio runtime here; start the worker from within one";
             Error::new(ErrorKind::InvalidSettings, message)
         })?;
-        let state = Mutex::new(State::new(connection.clone(), Arc::new(options), runtime));
-        Ok(Worker { shared: Arc::new(Shared { connection, state }) })
+        let notices = (options.upgrade || options.enter) && options.instance.is_none();
+        let registry = ExecutionFilter {
+            agent: REGISTRY.to_owned(),
+            instance: options.agent.clone(),
+            ..Default::default()
+        };
+        let options = Arc::new(options);
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let state = State::new(connection.clone(), options, runtime.clone(), shared.clone());
+            Shared { connection, stopped: CancellationToken::new(), state: Mutex::new(state) }
+        });
+        if notices {
+            let watch = shared.connection.fabric.observe_executions(registry, true);
+            let notices = follow(watch, Arc::downgrade(&shared));
+            runtime.spawn(shared.stopped.clone().run_until_cancelled_owned(notices));
+        }
+        Ok(Worker { shared })
     }
 
     /// Everything that has come since the last time, waiting for it if need be. The last event is
@@ -100,6 +118,7 @@ impl Worker {
 
     /// Takes no more calls; those in flight go on. [`Event::Shutdown`] comes when the last has ended.
     pub fn stop(&self) {
+        self.shared.stopped.cancel();
         self.change(State::stop);
     }
 
@@ -113,6 +132,16 @@ impl Worker {
         self.state().in_flight()
     }
 
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.shared.change(change)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Shared {
     /// Changes what is known, and wakes whoever waits for events if that made any.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let (result, waker) = {
@@ -126,6 +155,44 @@ impl Worker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots for Shared {
+    fn lend(&self) {
+        self.state().lend();
+    }
+
+    fn take_back(&self) {
+        self.state().take_back();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+    }
+}
+
+/// The agent whose executions are the instances; see `instances.proto`.
+const REGISTRY: &str = "Registry";
+
+/// Lets instances enter that exist already or are started elsewhere, although nobody calls them here.
+async fn follow(mut watch: Watch, worker: Weak<Shared>) {
+    loop {
+        let event = watch.next().await;
+        let Some(worker) = worker.upgrade() else { return };
+        match event {
+            Ok(WatchEvent::Execution(registered)) => {
+                worker.change(|state| state.notice(registered.execution))
+            }
+            Ok(WatchEvent::ExecutionRemoved(instance)) => worker.change(|state| state.gone(&instance)),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "instances cannot be watched; they enter when they are called");
+                return;
+            }
+        }
     }
 }

@@ -60,7 +60,12 @@ pub(super) fn call(cursor: &mut Cursor, fabric: &Fabric, context: Option<&Contex
         ..NewExecution::default()
     };
     let call = fabric.call_execution(execution);
-    Ok(Box::pin(async move { call.await.map(Answer::Values) }))
+    let waiting = context.and_then(Context::wait);
+    Ok(Box::pin(async move {
+        let results = call.await;
+        drop(waiting);
+        results.map(Answer::Values)
+    }))
 }
 
 pub(super) fn start_instance(

@@ -177,8 +177,12 @@ async fn items_are_written_and_read_in_batches() -> Result<()> {
     submit(&port, 20, 1, |packer| {
         packer.u64(0);
         packer.text("numbers");
-        (packer.bool(true), packer.bool(false));
-        (packer.u64(1), packer.i64(0), packer.u64(0), packer.count(0));
+        packer.bool(true);
+        packer.bool(false);
+        packer.u64(1);
+        packer.i64(0);
+        packer.u64(0);
+        packer.count(0);
         packer.text("");
         packer.bool(false);
         packer.text("");
@@ -186,16 +190,27 @@ async fn items_are_written_and_read_in_batches() -> Result<()> {
     assert_eq!(answer(&port, 1).await?.u8()?, 0);
     submit(&port, 35, 2, |packer| {
         packer.u64(9);
-        (packer.text("numbers"), packer.text(""), packer.text(""));
-        (packer.u8(1), packer.i64(0), packer.u64(0), packer.u64(0), packer.bool(false));
+        packer.text("numbers");
+        packer.text("");
+        packer.text("");
+        packer.u8(1);
+        packer.i64(0);
+        packer.u64(0);
+        packer.u64(0);
+        packer.bool(false);
     })?;
     let mut attached = answer(&port, 2).await?;
     assert_eq!((attached.u8()?, attached.i64()?), (6, 0));
     submit(&port, 30, 0, |packer| {
-        (packer.u64(0), packer.u64(4), packer.text("numbers"), packer.u64(1));
+        packer.u64(0);
+        packer.u64(4);
+        packer.text("numbers");
+        packer.u64(1);
     })?;
     submit(&port, 31, 3, |packer| {
-        (packer.u64(4), packer.bool(true), packer.count(3));
+        packer.u64(4);
+        packer.bool(true);
+        packer.count(3);
         for key in 0..3u8 {
             packer.i64(i64::from(key));
             packer.bytes(&[key]);
@@ -242,10 +257,17 @@ async fn a_generator_of_a_binding_fills_its_stream() -> Result<()> {
     assert_eq!(call.stream.as_deref(), Some(&*stream.stream));
     let mut packer = Packer::default();
     record(&mut packer, 30, 0, |packer| {
-        (packer.u64(call.invocation), packer.u64(1), packer.text(&stream.stream), packer.u64(0));
+        packer.u64(call.invocation);
+        packer.u64(1);
+        packer.text(&stream.stream);
+        packer.u64(0);
     });
     record(&mut packer, 31, 1, |packer| {
-        (packer.u64(1), packer.bool(false), packer.count(2), packer.bytes(&[1]), packer.bytes(&[2]));
+        packer.u64(1);
+        packer.bool(false);
+        packer.count(2);
+        packer.bytes(&[1]);
+        packer.bytes(&[2]);
     });
     record(&mut packer, 32, 2, |packer| packer.u64(1));
     port.submit(packer.into_bytes())?;
