@@ -170,6 +170,7 @@ impl Hub {
             state.heartbeat = false;
             state.close_sent = false;
             state.routes.clear();
+            state.farewells.clear();
             state.lease.lost();
             // Subscriptions are asked for anew in any case.
             drop(state.session.lost());

@@ -95,6 +95,9 @@ pub(super) struct State {
     /// From the sequence on the present connection to the subscription.
     pub(super) routes: HashMap<u64, u64>,
     pub(super) dirty: Vec<u64>,
+    /// The last acknowledgements of named listeners that are to be detached. A server takes requests before credits, so
+    /// they go in a frame of their own, before the detaching and before whoever attaches under that name next.
+    pub(super) farewells: Vec<v1::Credit>,
     pub(super) held: HashMap<Bytes, Held>,
     pub(super) closing: bool,
     pub(super) close_sent: bool,
@@ -175,6 +178,7 @@ impl Hub {
                 subscriptions: HashMap::new(),
                 routes: HashMap::new(),
                 dirty: Vec::new(),
+                farewells: Vec::new(),
                 held: HashMap::new(),
                 closing: false,
                 close_sent: false,

@@ -488,6 +488,10 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // What was asked past is processed, although it has not been said yet.
+        if let Some(key) = self.processed.take() {
+            lock(&self.shared.state).place.process(key);
+        }
         self.fabric.hub().detach(self.id);
     }
 }

@@ -78,7 +78,12 @@ impl Hub {
             return Poll::Ready(None);
         }
         let mut frame = Outgoing::default();
-        if state.attached {
+        if state.attached && !state.farewells.is_empty() {
+            frame.credits = std::mem::take(&mut state.farewells);
+            for credit in &frame.credits {
+                state.push_detach(credit.subscription);
+            }
+        } else if state.attached {
             let mut bytes = 0;
             while bytes < FRAME_BYTES
                 && !state.draining

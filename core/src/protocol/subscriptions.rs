@@ -132,7 +132,12 @@ impl Hub {
             if sequence == 0 || items.has_failed() || state.session.withdraw(sequence).is_some() {
                 return;
             }
-            if routed {
+            let processed = items.grant().and_then(|(_, processed)| processed).filter(|_| items.is_named());
+            if routed && processed.is_some() {
+                let credit =
+                    v1::Credit { subscription: sequence, acknowledged_key: processed, ..Default::default() };
+                state.farewells.push(credit);
+            } else if routed {
                 state.push_detach(sequence);
             } else if !items.is_named() {
                 // The connection that knew it by that number is gone: find it by its place, then let it go.
