@@ -1,12 +1,22 @@
 //! Public types cross threads: a compile-time test.
 
-use crate::{model, protocol};
+use crate::{application, extensions, model, protocol};
 
 const fn is_send_and_sync<T: Send + Sync + 'static>() {}
 const fn is_send<T: Send>(_: &T) {}
 
 const _: () = {
     is_send_and_sync::<crate::Error>();
+    is_send_and_sync::<application::AgentBuilder>();
+    is_send_and_sync::<application::RunningAgent>();
+    is_send_and_sync::<application::worker::Invocation>();
+    is_send_and_sync::<application::worker::Port>();
+    is_send_and_sync::<application::worker::Worker>();
+    is_send_and_sync::<extensions::Context>();
+    is_send_and_sync::<extensions::DictionaryEntries<u64, u64>>();
+    is_send_and_sync::<extensions::Entries<u64>>();
+    is_send_and_sync::<extensions::ListElements<u64>>();
+    is_send_and_sync::<extensions::StreamWriter>();
     is_send_and_sync::<model::Agent>();
     is_send_and_sync::<model::Dictionary>();
     is_send_and_sync::<model::Execution>();
