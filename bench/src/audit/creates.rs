@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use perper::protocol::{ExecutionFilter, Fabric, ListenEvent, ListenOptions, NewExecution};
 
@@ -10,6 +10,8 @@ use super::{
 /// Creations on their way at a time: few, since every one stays to the end.
 const IN_FLIGHT: usize = 2;
 const AGENT: &str = "Created";
+/// Twice the lease of a session.
+const ALL_TAKEN: Duration = Duration::from_secs(40);
 
 /// Executions that nobody waits for: each is there until a worker takes it at the end.
 pub(super) struct Creates {
@@ -52,12 +54,35 @@ impl Creates {
 
     /// Takes every one of them, once.
     pub(super) async fn verify(&mut self) -> Result<(), Found> {
+        let mut seen = vec![false; usize::try_from(self.created).unwrap_or(usize::MAX)];
+        // The start mark says nothing yet: after a restart executions are kept back while sessions may come back that
+        // work on them, which is a lease at most.
+        let taken = tokio::time::timeout(ALL_TAKEN, self.take(&mut seen, 0)).await;
+        if let Ok(taken) = taken {
+            taken?;
+        } else {
+            let missing: Vec<_> = (0..seen.len()).filter(|number| !seen[*number]).collect();
+            let text = format!(
+                "{} of {} created executions are not given out, {:?} among them",
+                missing.len(),
+                seen.len(),
+                missing.first()
+            );
+            return Err(self.load.tally().lost(text));
+        }
+        // Nothing is left, and nothing comes twice.
+        self.take(&mut seen, 1).await
+    }
+
+    /// Takes executions until all are seen, and until that many start marks have come.
+    async fn take(&self, seen: &mut [bool], mut marks: u32) -> Result<(), Found> {
         let load = &self.load;
         let filters = vec![ExecutionFilter { agent: AGENT.to_owned(), ..ExecutionFilter::default() }];
         let mut listen = self.fabric.listen(ListenOptions { filters, ..ListenOptions::default() });
-        let mut seen = vec![false; usize::try_from(self.created).unwrap_or(usize::MAX)];
+        let mut left = seen.iter().filter(|seen| !**seen).count();
         let mut completions = Vec::new();
-        'listening: while let Some(events) = load.ok(listen.next(), "listening for executions").await? {
+        while left > 0 || marks > 0 {
+            let Some(events) = load.ok(listen.next(), "listening for executions").await? else { break };
             for event in events {
                 match event {
                     ListenEvent::Activation(activation) => {
@@ -70,33 +95,21 @@ impl Creates {
                                 return Err(load.tally().duplicated(text));
                             }
                         }
+                        left -= 1;
                         let (execution, reservation) = (activation.execution, activation.reservation);
-                        completions.push(self.fabric.complete_execution(
-                            execution,
-                            reservation,
-                            Ok(Vec::new()),
-                        ));
+                        let results = Ok(Vec::new());
+                        completions.push(self.fabric.complete_execution(execution, reservation, results));
                     }
                     ListenEvent::Revocation { reason, .. } => {
                         let text = format!("a reservation was revoked ({reason}) while no server was killed");
                         return Err(load.tally().wrong(text));
                     }
-                    ListenEvent::StartReached => break 'listening,
+                    ListenEvent::StartReached => marks = marks.saturating_sub(1),
                 }
             }
         }
         for completion in completions {
             load.ok(completion, "completing an execution").await?;
-        }
-        let missing: Vec<_> = (0..seen.len()).filter(|number| !seen[*number]).collect();
-        if !missing.is_empty() {
-            let text = format!(
-                "{} of {} created executions are gone, {:?} among them",
-                missing.len(),
-                seen.len(),
-                missing[0]
-            );
-            return Err(load.tally().lost(text));
         }
         Ok(())
     }
