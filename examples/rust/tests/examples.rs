@@ -1,0 +1,74 @@
+//! The examples, as processes against a Fabric, print what they should.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use perper::embedded::Embedded;
+
+/// Runs an example to its end.
+async fn run(program: &str, arguments: Vec<String>, fabric: &Embedded) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env("PERPER_FABRIC_ENDPOINT", fabric.endpoint()).stdin(Stdio::null());
+    let output =
+        tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+/// Files to count: these sources, and the licence texts of Debian where there are some.
+fn texts() -> Vec<String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut texts: Vec<PathBuf> =
+        ["LICENSE", "docs/concepts.md", "docs/protocol.md"].map(|name| root.join(name)).into();
+    let licences = ["GPL-3", "Apache-2.0", "Artistic"]
+        .map(|name| PathBuf::from("/usr/share/common-licenses").join(name));
+    texts.extend(licences.into_iter().filter(|path| path.exists()));
+    texts.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wordcount_counts_as_coreutils_do() {
+    let fabric = Embedded::temporary().await.expect("a Fabric");
+    let files = texts();
+    let counted = run(env!("CARGO_BIN_EXE_wordcount"), files.clone(), &fabric).await;
+
+    let script = "cat \"$@\" | tr -cs '[:alpha:]' '\\n' | tr '[:upper:]' '[:lower:]' | sort | uniq -c | sort -k1,1nr -k2 | head -20";
+    let mut shell = Command::new("sh");
+    let expected = shell.args(["-c", script, "sh"]).args(files).env("LC_ALL", "C").output().expect("a shell");
+    std::io::stderr().write_all(&counted.stderr).expect("stderr");
+    assert_eq!(String::from_utf8_lossy(&counted.stdout), String::from_utf8_lossy(&expected.stdout));
+    fabric.shutdown().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hello_greets_from_one_process_to_another() {
+    let fabric = Embedded::temporary().await.expect("a Fabric");
+    let mut greeter = tokio::process::Command::new(env!("CARGO_BIN_EXE_hello"))
+        .arg("greeter")
+        .env("PERPER_FABRIC_ENDPOINT", fabric.endpoint())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let printed = run(env!("CARGO_BIN_EXE_hello"), vec!["printer".into(), "Perper".into()], &fabric).await;
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), "Hello, Perper!\n");
+    greeter.kill().await.expect("it ends");
+    fabric.shutdown().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn basic_shows_everything() {
+    let fabric = Embedded::temporary().await.expect("a Fabric");
+    let printed = run(env!("CARGO_BIN_EXE_basic"), Vec::new(), &fabric).await;
+    assert_eq!(
+        String::from_utf8_lossy(&printed.stdout),
+        "2 + 3 = 5\n\
+         17 / 5 = 3, remainder 2\n\
+         1 / 0: 1 cannot be divided by zero\n\
+         found Some(\"stream\") and None\n\
+         ticked [0, 1, 2], the state says Some(3)\n\
+         25 numbers in batches sum up to 300\n\
+         ping [0, 2, 4, 6], pong [1, 3, 5]\n"
+    );
+    fabric.shutdown().await.expect("it stops");
+}
