@@ -84,6 +84,18 @@ pub(super) fn unreachable(error: &transport::Error) -> Error {
     Error::new(ErrorKind::Unavailable, chain(error))
 }
 
+/// Whether nobody listens at the address.
+pub(super) fn is_refused(error: &transport::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return error.kind() == std::io::ErrorKind::ConnectionRefused;
+        }
+        source = cause.source();
+    }
+    false
+}
+
 /// An error with its causes, which tonic's own text leaves out.
 fn chain(error: &transport::Error) -> String {
     let mut text = error.to_string();

@@ -1,4 +1,4 @@
-use std::{sync::atomic::Ordering, task::Waker};
+use std::{sync::atomic::Ordering, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use perper_proto::{
@@ -118,7 +118,8 @@ impl Hub {
             let unlimited = limits.requests_in_flight == 0;
             state.session.limit(if unlimited { u64::MAX } else { limits.requests_in_flight });
             state.hello = Some(hello);
-            state.lease.attached(std::time::Duration::from_millis(attached.lease_ms), now());
+            let [lease, grace] = [attached.lease_ms, attached.reset_grace_ms].map(Duration::from_millis);
+            state.lease.attached(lease, grace, now());
             if state.known {
                 state.session.resumed();
             }
@@ -171,12 +172,21 @@ impl Hub {
             state.close_sent = false;
             state.routes.clear();
             state.farewells.clear();
-            state.lease.lost();
+            state.lease.lost(now());
+            if state.draining {
+                state.lease.server_gone();
+            }
             // Subscriptions are asked for anew in any case.
             drop(state.session.lost());
             state.wake_pump()
         };
         wake_all(pump);
+        self.lease_changed.notify_one();
+    }
+
+    /// Nobody listens where the server was: it has ended, and counts no grace.
+    pub(super) fn server_gone(&self) {
+        lock(&self.state).lease.server_gone();
         self.lease_changed.notify_one();
     }
 

@@ -141,7 +141,12 @@ async fn open(
     attach: perper_proto::v1::Attach,
 ) -> Result<Frames> {
     let opening = async {
-        let channel: Channel = endpoint.connect().await.map_err(|error| connect::unreachable(&error))?;
+        let channel: Channel = endpoint.connect().await.map_err(|error| {
+            if connect::is_refused(&error) {
+                hub.server_gone();
+            }
+            connect::unreachable(&error)
+        })?;
         // What a Fabric sends is bounded by credit and by its own limits.
         let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
         grpc.ready().await.map_err(|error| connect::unreachable(&error))?;

@@ -148,7 +148,12 @@ impl Connection {
             limits: Some(limits),
         };
         self.send(ServerFrame {
-            attached: Some(v1::Attached { hello: Some(hello), lease_ms, resumed: self.attach.resume }),
+            attached: Some(v1::Attached {
+                hello: Some(hello),
+                lease_ms,
+                resumed: self.attach.resume,
+                reset_grace_ms: 0,
+            }),
             ..ServerFrame::default()
         });
     }

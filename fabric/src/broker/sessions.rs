@@ -96,6 +96,7 @@ impl Broker {
         Ok(v1::OpenSessionResponse {
             hello: Some(response),
             lease_ms: milliseconds(self.config.session_lease),
+            reset_grace_ms: self.announced_grace(),
         })
     }
 
@@ -130,6 +131,7 @@ impl Broker {
                 hello: Some(response),
                 lease_ms: milliseconds(self.config.session_lease),
                 resumed: existed,
+                reset_grace_ms: self.announced_grace(),
             });
             frame.draining = self.is_draining();
         });
@@ -146,6 +148,11 @@ impl Broker {
             }
         });
         Ok(Attached { connection, frames })
+    }
+
+    /// The grace after a broken connection. 0 would say that none is told.
+    fn announced_grace(&self) -> u64 {
+        milliseconds(self.config.reset_grace).max(1)
     }
 
     /// Holds the session to what it says it works on: the rest is given to others, and what is gone is revoked.
@@ -284,6 +291,9 @@ impl Broker {
         let lease = Timestamp(session.last_seen.load(Ordering::Relaxed))
             .plus(milliseconds(self.config.session_lease));
         let until = match lock(&session.state).detached {
+            // Who leaves a server that stops has been told to, and must not lose by it what its successor would renew,
+            // however long the last client takes.
+            Some(_) | None if self.is_draining() => lease,
             Some(detached) => lease.min(detached.plus(milliseconds(self.config.reset_grace))),
             None => lease,
         };

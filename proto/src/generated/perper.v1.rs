@@ -4230,6 +4230,9 @@ pub struct OpenSessionResponse {
     /// How long the session lives without a sign of its client.
     #[prost(uint64, tag = "2")]
     pub lease_ms: u64,
+    /// As Attached.reset_grace_ms, for a client that goes on to attach.
+    #[prost(uint64, tag = "3")]
+    pub reset_grace_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseSessionRequest {
@@ -4389,8 +4392,15 @@ pub struct ServerFrame {
 pub struct Attached {
     #[prost(message, optional, tag = "1")]
     pub hello: ::core::option::Option<HelloResponse>,
+    /// How long the session lives without a sign of its client.
     #[prost(uint64, tag = "2")]
     pub lease_ms: u64,
+    /// How long the session lives after its stream has broken, unless the client attaches again: the lease does not make
+    /// it longer. A client stops what it works on before the shorter of the two is over. Not so when the server said
+    /// `draining`, or is itself gone: a server that starts renews every lease in full. 0: not told, as by servers of
+    /// before the field; the lease alone counts.
+    #[prost(uint64, tag = "4")]
+    pub reset_grace_ms: u64,
     /// True when the session existed: subscriptions and waits of the former stream must be sent again, outcomes are kept.
     #[prost(bool, tag = "3")]
     pub resumed: bool,
@@ -4438,6 +4448,14 @@ pub mod response {
     }
 }
 /// Raises what the server may send for one listen (executions) or attached listener (items).
+///
+/// Both sides keep the same account in bytes, by these rules. An Activation costs the lengths of `execution`, `agent`,
+/// `instance` and `delegate`, of every element of `arguments`, and of every name and value of `headers`, in bytes and
+/// nothing else: not the reservation, the linked stream or the encoding around them. It is sent when its cost, or the
+/// most credit that the listen has ever had if that is less, is there; where it costs more than is left, nothing is
+/// left. A Delivery costs the lengths of `values` of its batches, the length before each value included, keys not.
+/// Batches are sent, cut where need be, as far as they fit; while anything is left, one item may cost more, and then
+/// nothing is left. Credit is never negative: what was sent beyond it is not owed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credit {
     /// Sequence of the Listen or AttachListener request.

@@ -16,10 +16,17 @@ pub(crate) enum Due {
 /// The server ends the lease `duration` after the last frame that *reached* it. The client knows when it *sent* one; a
 /// frame sent shortly before a connection was found dead may never have arrived. So the client stops early by a
 /// margin: the time that finding a dead connection takes, and a little for what is under way.
+///
+/// A connection that *breaks* leaves less: the server sees that too, and keeps reservations for its grace only. Not
+/// so when the server itself went, announced or found gone, since its successor renews every lease in full.
 #[derive(Debug)]
 pub(crate) struct Lease {
     duration: Duration,
+    /// Zero when the server has not told.
+    grace: Duration,
     sent: Instant,
+    /// When the connection broke, while a server may be counting its grace since.
+    broken: Option<Instant>,
     attached: bool,
     revoked: bool,
 }
@@ -27,7 +34,14 @@ pub(crate) struct Lease {
 impl Lease {
     /// Before anything is attached: nothing is held, so nothing can lapse.
     pub(crate) fn new(now: Instant) -> Self {
-        Lease { duration: Duration::from_secs(20), sent: now, attached: false, revoked: true }
+        Lease {
+            duration: Duration::from_secs(20),
+            grace: Duration::ZERO,
+            sent: now,
+            broken: None,
+            attached: false,
+            revoked: true,
+        }
     }
 
     /// How often an HTTP/2 ping asks whether the peer lives, and how long it has for the answer.
@@ -38,9 +52,11 @@ impl Lease {
     }
 
     /// A connection has attached the session.
-    pub(crate) fn attached(&mut self, duration: Duration, now: Instant) {
+    pub(crate) fn attached(&mut self, duration: Duration, grace: Duration, now: Instant) {
         self.duration = duration.max(Duration::from_millis(100));
+        self.grace = grace;
         self.sent = now;
+        self.broken = None;
         self.attached = true;
         self.revoked = false;
     }
@@ -52,9 +68,24 @@ impl Lease {
         }
     }
 
-    /// The connection is gone; the lease runs on.
-    pub(crate) fn lost(&mut self) {
-        self.attached = false;
+    /// The connection is gone; the lease runs on, and the grace begins. Told again of connections that came to
+    /// nothing, which change nothing.
+    pub(crate) fn lost(&mut self, now: Instant) {
+        if std::mem::take(&mut self.attached) && !self.grace.is_zero() {
+            self.broken = Some(now);
+        }
+    }
+
+    /// The server has gone: nobody counts the grace.
+    pub(crate) fn server_gone(&mut self) {
+        self.broken = None;
+    }
+
+    /// When the holders of reservations must have been told.
+    fn end(&self) -> Instant {
+        let lease = self.sent + self.duration - self.margin();
+        // A fifth remains for the handlers to stop in.
+        self.broken.map_or(lease, |broken| lease.min(broken + self.grace - self.grace / 5))
     }
 
     /// The holders of reservations have been told.
@@ -63,7 +94,7 @@ impl Lease {
     }
 
     pub(crate) fn due(&self, now: Instant) -> Due {
-        if !self.revoked && now >= self.sent + self.duration - self.margin() {
+        if !self.revoked && now >= self.end() {
             Due::Revoke
         } else if self.attached && now >= self.sent + self.duration / 3 {
             Due::Heartbeat
@@ -74,11 +105,7 @@ impl Lease {
 
     /// When to ask [`Lease::due`] again.
     pub(crate) fn next(&self) -> Option<Instant> {
-        if self.attached {
-            Some(self.sent + self.duration / 3)
-        } else {
-            (!self.revoked).then(|| self.sent + self.duration - self.margin())
-        }
+        if self.attached { Some(self.sent + self.duration / 3) } else { (!self.revoked).then(|| self.end()) }
     }
 }
 
@@ -87,6 +114,8 @@ mod tests {
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(20);
+
+    const GRACE: Duration = Duration::from_secs(5);
 
     fn after(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
@@ -97,7 +126,7 @@ mod tests {
         let start = Instant::now();
         let mut lease = Lease::new(start);
         assert_eq!((lease.due(after(start, 99)), lease.next()), (Due::Nothing, None));
-        lease.attached(LEASE, start);
+        lease.attached(LEASE, GRACE, start);
         for (seconds, due) in [(0, Due::Nothing), (6, Due::Nothing), (7, Due::Heartbeat)] {
             assert_eq!(lease.due(after(start, seconds)), due, "after {seconds} s");
         }
@@ -107,11 +136,34 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_revokes_before_the_lease_ends() {
+    fn a_broken_connection_revokes_before_the_shorter_of_lease_and_grace_ends() {
+        for (what, lease_s, grace_s, broken, end) in [
+            ("the grace is shorter", 20, 5, 0, 4),
+            ("it counts from the break", 20, 5, 6, 10),
+            ("the lease is over first", 20, 5, 14, 15),
+            ("the grace is longer", 20, 60, 1, 15),
+            ("no grace was told", 20, 0, 1, 15),
+        ] {
+            let start = Instant::now();
+            let mut lease = Lease::new(start);
+            lease.attached(Duration::from_secs(lease_s), Duration::from_secs(grace_s), start);
+            lease.lost(after(start, broken));
+            // One that could not be opened either.
+            lease.lost(after(start, broken + 1));
+            assert_eq!(lease.next(), Some(after(start, end)), "{what}");
+            assert_eq!(lease.due(after(start, end) - Duration::from_millis(1)), Due::Nothing, "{what}");
+            assert_eq!(lease.due(after(start, end)), Due::Revoke, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_gone_leaves_the_lease() {
         let start = Instant::now();
         let mut lease = Lease::new(start);
-        lease.attached(LEASE, start);
-        lease.lost();
+        lease.attached(LEASE, GRACE, start);
+        lease.lost(start);
+        lease.server_gone();
+        assert_eq!(lease.due(after(start, 14)), Due::Nothing);
         assert_eq!(lease.due(after(start, 14)), Due::Nothing);
         assert_eq!(lease.next(), Some(after(start, 15)));
         assert_eq!(lease.due(after(start, 15)), Due::Revoke);
@@ -123,7 +175,7 @@ mod tests {
     fn a_process_that_was_paused_past_its_lease_revokes_although_it_is_attached() {
         let start = Instant::now();
         let mut lease = Lease::new(start);
-        lease.attached(LEASE, start);
+        lease.attached(LEASE, GRACE, start);
         // The frame that it sends on waking comes too late to renew anything.
         lease.sent(after(start, 60));
         assert_eq!(lease.due(after(start, 60)), Due::Revoke);
@@ -133,18 +185,18 @@ mod tests {
     fn coming_back_in_time_keeps_the_reservations() {
         let start = Instant::now();
         let mut lease = Lease::new(start);
-        lease.attached(LEASE, start);
-        lease.lost();
-        lease.attached(LEASE, after(start, 10));
-        assert_eq!(lease.due(after(start, 16)), Due::Nothing);
+        lease.attached(LEASE, GRACE, start);
+        lease.lost(start);
+        lease.attached(LEASE, GRACE, after(start, 3));
+        assert_eq!(lease.due(after(start, 9)), Due::Nothing);
     }
 
     #[test]
     fn a_short_lease_keeps_a_margin_of_half() {
         let start = Instant::now();
         let mut lease = Lease::new(start);
-        lease.attached(Duration::from_secs(2), start);
-        lease.lost();
+        lease.attached(Duration::from_secs(2), GRACE, start);
+        lease.lost(start);
         assert_eq!(lease.next(), Some(after(start, 1)));
     }
 }
