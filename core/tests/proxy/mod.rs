@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// What a client says before its first frame.
@@ -32,8 +33,11 @@ struct Plan {
     /// Cut again after as many as that; 0: once.
     every: AtomicU64,
     cuts: AtomicU64,
+    /// Nothing passes, and who connects is turned away.
+    down: watch::Sender<bool>,
 }
 
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 impl Proxy {
     pub(crate) async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -45,6 +49,9 @@ impl Proxy {
                 while let Ok((client, _)) = listener.accept().await {
                     let plan = plan.clone();
                     tokio::spawn(async move {
+                        if *plan.down.borrow() {
+                            return;
+                        }
                         if let Ok(server) = TcpStream::connect(server).await {
                             pass(client, server, plan).await;
                         }
@@ -76,6 +83,15 @@ impl Proxy {
         self.plan.requests.store(-1, Ordering::SeqCst);
     }
 
+    /// Cuts every connection, and those that come, until [`come_up`](Self::come_up).
+    pub(crate) fn go_down(&self) {
+        self.plan.down.send_replace(true);
+    }
+
+    pub(crate) fn come_up(&self) {
+        self.plan.down.send_replace(false);
+    }
+
     pub(crate) fn cuts(&self) -> u64 {
         self.plan.cuts.load(Ordering::SeqCst)
     }
@@ -104,9 +120,11 @@ async fn pass(client: TcpStream, server: TcpStream, plan: Arc<Plan>) {
     let (from_server, to_server) = server.into_split();
     let requests = copy(from_client, to_server, PREFACE, &plan, &plan.requests);
     let answers = copy(from_server, to_client, 0, &plan, &plan.answers);
+    let mut down = plan.down.subscribe();
     tokio::select! {
         _ = requests => {}
         _ = answers => {}
+        _ = down.wait_for(|down| *down) => {}
     }
 }
 
