@@ -13,6 +13,8 @@
 //! * nothing here waits by polling.
 
 mod clock;
+#[cfg(test)]
+mod contract;
 mod embedded;
 mod event;
 mod execution;
@@ -26,7 +28,7 @@ pub use event::{Event, Observer, Subject};
 pub use execution::{Claim, EndReason, Ended, Execution, ExecutionQuery, ExecutionView, Held, Reservation};
 pub use operation::{
     AttachListener, DictionaryRequest, ExecutionRequest, Identity, ListRequest, Operation, Outcome, Request,
-    SessionId, StreamRequest, Timestamp, is_waiting, waiting,
+    SessionId, StreamRequest, Timestamp, is_unknown, is_waiting, unknown, waiting,
 };
 use perper_proto::v1;
 
@@ -89,7 +91,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Carries out operations in order, each on one object.
     ///
-    /// An outcome may be that the request [waits](is_waiting): then the real one comes later, as [`Event::Answered`].
+    /// An outcome may be that the request [waits](is_waiting): then the real one comes later, as [`Event::Answered`]. Or
+    /// that it is [unknown](is_unknown): then the operation is to be repeated.
     fn apply(&self, operations: Vec<Operation>, done: Done);
 
     /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable.

@@ -201,6 +201,23 @@ pub fn is_waiting(outcome: &Outcome) -> bool {
 
 const WAITING: &str = "waiting";
 
+/// What an engine answers when it lost sight of a mutation on its way: it may or may not have taken effect. It is carried
+/// out again: under the same identity, which gives the outcome there was if it did, or as it is if repeating it is
+/// harmless. Until then no later operation of the same session on the same object is handed over.
+pub fn unknown() -> Outcome {
+    Err(Reason::OutcomeUnknown
+        .error("the engine lost sight of this request: whether it took effect is not known, look before you repeat it")
+        .with(UNKNOWN, true))
+}
+
+/// Whether an outcome says that nothing is known of it. An engine may give such an outcome at any time, and never keeps it.
+/// The embedded one never does, so the broker does not repeat operations yet: its clients would get the refusal.
+pub fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(error) if error.metadata.contains_key(UNKNOWN))
+}
+
+const UNKNOWN: &str = "unknown";
+
 impl Request {
     /// Whether it frees space or ends something, so that it is served even when the disk is nearly full. Reads are too.
     pub fn fits_full_disk(&self) -> bool {

@@ -1,0 +1,89 @@
+//! What every engine must hold, told once and run for each of them, on every store.
+//!
+//! A scenario gets a [`Fixture`] over one set of data, with as many servers as the engine under test has. It sends each
+//! request through the next of them, repeats what came back *unknown*, waits for events and never for time, and takes
+//! them late, twice and with steps missing. So what holds for one server on memory is also what a cluster is held to.
+
+mod claims;
+mod data;
+mod events;
+mod executions;
+mod fixture;
+mod identities;
+mod stores;
+mod trees;
+mod visibility;
+
+pub(crate) use self::fixture::{Data, Fixture};
+pub(crate) use self::stores::OnStore;
+
+/// Hands the list of scenarios to [`hold`].
+macro_rules! scenarios {
+    ($dollar:tt $($group:ident: $($scenario:ident)*;)*) => {
+        /// Holds an engine to the contract: makes a test of each scenario.
+        macro_rules! hold {
+            ($dollar engine:ident, $dollar data:expr) => {
+                mod $dollar engine {
+                    $(mod $group {
+                        $(#[test]
+                        fn $scenario() {
+                            let data = $dollar data;
+                            $crate::engine::contract::$group::$scenario(
+                                &mut $crate::engine::contract::Fixture::new(data),
+                            );
+                        })*
+                    })*
+                }
+            };
+        }
+    };
+}
+
+scenarios! { $
+    identities:
+        a_repeat_gets_the_same_outcome_and_changes_nothing
+        a_refusal_is_kept_too
+        outcomes_outlive_a_restart
+        what_is_acknowledged_is_refused
+        a_closed_session_leaves_no_outcomes
+        sessions_are_on_record;
+    executions:
+        equal_content_attaches_and_other_conflicts
+        deadlines_are_stamped_once
+        ends_leave_their_reason
+        a_forgotten_one_is_cancelled_first
+        an_ended_one_stays_as_it_is
+        only_manual_ones_complete_without_a_reservation
+        those_that_wait_for_a_listener_are_kept_back
+        instances_that_stop_take_no_calls
+        scans_count_and_page_in_order
+        owners_are_asked_for_their_property;
+    claims:
+        one_holder_in_each_work_group
+        many_claim_and_one_gets_it
+        completion_is_fenced
+        given_back_unharmed_costs_no_attempt
+        lost_ones_cost_an_attempt_until_there_are_none_left
+        a_session_goes_on_after_a_restart
+        a_session_keeps_what_it_says;
+    trees:
+        children_need_a_running_parent
+        children_are_orphaned_with_the_attempt
+        orphans_are_told_again_after_a_restart;
+    data:
+        streams_keep_items_in_order
+        a_refused_batch_changes_nothing
+        listeners_hold_their_place
+        generators_are_fenced
+        dictionaries_change_whole_or_not_at_all
+        lists_are_kept_in_order
+        data_outlives_a_restart;
+    events:
+        the_last_state_is_told
+        ends_are_told
+        stream_changes_are_told;
+}
+
+hold!(embedded_on_memory, crate::engine::contract::OnStore::memory());
+hold!(embedded_on_sled, crate::engine::contract::OnStore::sled());
+hold!(embedded_on_fjall, crate::engine::contract::OnStore::fjall());
