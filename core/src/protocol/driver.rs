@@ -123,7 +123,8 @@ async fn keep_connected(hub: &Arc<Hub>, endpoint: &Endpoint) -> Error {
                     "the Fabric cannot be reached; waiting for it"
                 );
             }
-            sleep(retry.failed(random::jitter())).await;
+            let hurry = lock(&hub.state).lease.next().is_some();
+            sleep(retry.failed(random::jitter(), hurry)).await;
         } else {
             // Once at once; if that fails too, with growing pauses.
             tokio::task::yield_now().await;

@@ -32,7 +32,7 @@ impl Hub {
             };
             match attempt.await {
                 Err(error) if is_away(error.kind()) && Instant::now() < give_up => {
-                    sleep(retry.failed(random::jitter())).await;
+                    sleep(retry.failed(random::jitter(), false)).await;
                 }
                 outcome => return outcome,
             }

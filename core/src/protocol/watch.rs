@@ -145,7 +145,7 @@ impl Watch {
                 }
                 Err(error) if is_away(error.kind()) => {
                     self.fabric.ready().await?;
-                    sleep(self.retry.failed(random::jitter())).await;
+                    sleep(self.retry.failed(random::jitter(), false)).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -12,6 +12,8 @@ pub(crate) struct Retry {
 impl Retry {
     const FIRST: Duration = Duration::from_millis(50);
     const LONGEST: Duration = Duration::from_secs(5);
+    /// The longest step while the server keeps something for this client, which it does for seconds only.
+    const HURRIED: Duration = Duration::from_millis(400);
 
     pub(crate) fn new() -> Self {
         Retry { failures: 0 }
@@ -28,9 +30,10 @@ impl Retry {
     }
 
     /// An attempt failed: how long to wait before the next, between half the step and all of it. `random` is spread
-    /// evenly over all of u64.
-    pub(crate) fn failed(&mut self, random: u64) -> Duration {
-        let step = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::LONGEST);
+    /// evenly over all of u64; `hurry` says that the session and what it holds may still be saved.
+    pub(crate) fn failed(&mut self, random: u64, hurry: bool) -> Duration {
+        let longest = if hurry { Self::HURRIED } else { Self::LONGEST };
+        let step = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
         let half = step / 2;
         let part = (random >> 32) as u32;
@@ -78,13 +81,14 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_bound() {
         let mut retry = Retry::new();
-        let longest: Vec<_> = (0..9).map(|_| retry.failed(u64::MAX).as_millis()).collect();
+        let longest: Vec<_> = (0..9).map(|_| retry.failed(u64::MAX, false).as_millis()).collect();
         assert_eq!(longest, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         retry.succeeded();
-        assert_eq!((retry.failures(), retry.failed(0).as_millis()), (0, 25));
+        assert_eq!((retry.failures(), retry.failed(0, false).as_millis()), (0, 25));
         for _ in 0..100_000 {
-            assert!(retry.failed(7) <= Retry::LONGEST);
+            assert!(retry.failed(7, false) <= Retry::LONGEST);
         }
+        assert_eq!(retry.failed(u64::MAX, true), Retry::HURRIED);
     }
 
     #[test]
