@@ -4,11 +4,13 @@
 //! handle to an atomic: touching it in a hot path costs one relaxed instruction. Families with labels hand out their
 //! handles once, here; only what is rare (a refused request, a failed RPC) looks its labels up.
 
-use std::fmt::Write as _;
-use std::sync::atomic::AtomicU64;
+use std::fmt::{self, Write as _};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use perper_proto::Reason;
+use perper_proto::v1::request::Request;
+use perper_proto::{Reason, v1};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -103,6 +105,45 @@ labels! {
         EnumerateList = "enumerate_list",
         /// `DestroyList`.
         DestroyList = "destroy_list",
+        /// A kind of request that this server does not know.
+        Unknown = "unknown",
+    }
+}
+
+impl From<&Request> for Operation {
+    fn from(request: &Request) -> Self {
+        match request {
+            Request::CreateExecution(_) => Operation::CreateExecution,
+            Request::CompleteExecution(_) => Operation::CompleteExecution,
+            Request::ReleaseExecution(_) => Operation::ReleaseExecution,
+            Request::CancelExecution(_) => Operation::CancelExecution,
+            Request::ForgetExecution(_) => Operation::ForgetExecution,
+            Request::GetExecution(_) => Operation::GetExecution,
+            Request::WaitExecution(_) => Operation::WaitExecution,
+            Request::Listen(_) => Operation::Listen,
+            Request::Unlisten(_) => Operation::Unlisten,
+            Request::StartInstance(_) => Operation::StartInstance,
+            Request::StopInstance(_) => Operation::StopInstance,
+            Request::CreateStream(_) => Operation::CreateStream,
+            Request::StartStream(_) => Operation::StartStream,
+            Request::WriteItems(_) => Operation::WriteItems,
+            Request::CompleteStream(_) => Operation::CompleteStream,
+            Request::AttachListener(_) => Operation::AttachListener,
+            Request::DetachListener(_) => Operation::DetachListener,
+            Request::RemoveListener(_) => Operation::RemoveListener,
+            Request::WaitForListener(_) => Operation::WaitForListener,
+            Request::DestroyStream(_) => Operation::DestroyStream,
+            Request::GetStream(_) => Operation::GetStream,
+            Request::ReadItems(_) => Operation::ReadItems,
+            Request::CreateDictionary(_) => Operation::CreateDictionary,
+            Request::UpdateDictionary(_) => Operation::UpdateDictionary,
+            Request::EnumerateDictionary(_) => Operation::EnumerateDictionary,
+            Request::DestroyDictionary(_) => Operation::DestroyDictionary,
+            Request::CreateList(_) => Operation::CreateList,
+            Request::UpdateList(_) => Operation::UpdateList,
+            Request::EnumerateList(_) => Operation::EnumerateList,
+            Request::DestroyList(_) => Operation::DestroyList,
+        }
     }
 }
 
@@ -179,9 +220,22 @@ impl Requests {
         Self { family, succeeded }
     }
 
-    /// One more request that did what it asked for.
-    pub fn succeeded(&self, operation: Operation) {
-        self.succeeded[operation as usize].inc();
+    /// So many more requests that did what they asked for.
+    pub fn succeeded(&self, operation: Operation, count: u64) {
+        self.succeeded[operation as usize].inc_by(count);
+    }
+
+    /// One more request, with how it went.
+    pub(crate) fn answered<T>(&self, operation: Operation, outcome: &Result<T, v1::Error>) {
+        match outcome {
+            Ok(_) => self.succeeded(operation, 1),
+            Err(error) => self.failed(operation, error.known_reason().unwrap_or(Reason::Internal)),
+        }
+    }
+
+    /// Requests that are answered together.
+    pub(crate) fn tally(&self) -> RequestTally<'_> {
+        RequestTally { requests: self, operation: Operation::Unknown, succeeded: 0 }
     }
 
     /// One more request that was refused, or failed.
@@ -192,10 +246,50 @@ impl Requests {
     }
 }
 
+/// Counts requests that are answered together: neighbours of one operation, which are mostly all of a frame, cost one
+/// atomic instruction.
+pub(crate) struct RequestTally<'a> {
+    requests: &'a Requests,
+    operation: Operation,
+    succeeded: u64,
+}
+
+impl RequestTally<'_> {
+    /// One more request, with how it went.
+    pub(crate) fn answered<T>(&mut self, operation: Operation, outcome: &Result<T, v1::Error>) {
+        if outcome.is_err() {
+            return self.requests.answered(operation, outcome);
+        }
+        if operation != self.operation {
+            self.flush();
+            self.operation = operation;
+        }
+        self.succeeded += 1;
+    }
+
+    fn flush(&mut self) {
+        if self.succeeded > 0 {
+            self.requests.succeeded(self.operation, std::mem::take(&mut self.succeeded));
+        }
+    }
+}
+
+impl Drop for RequestTally<'_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// What reads the numbers that others keep.
+type Sampler = Box<dyn Fn(&Metrics) + Send + Sync>;
+
 /// Everything a server counts about itself.
-#[derive(Debug)]
+///
+/// What engine and broker keep count of anyway, under locks that they hold anyway, is read off by [`sample`](Self::sample)
+/// whenever somebody looks; the rest is counted as it happens.
 pub struct Metrics {
     registry: Registry,
+    sampler: OnceLock<Sampler>,
 
     /// `perper_requests_total`.
     pub requests: Requests,
@@ -215,6 +309,8 @@ pub struct Metrics {
     pub activations: Counter,
     /// `perper_redeliveries_total`: activations after the first of their execution and work group.
     pub redeliveries: Counter,
+    /// `perper_revocations_total`: reservations that ended without their holder's doing.
+    pub revocations: Counter,
 
     /// `perper_stream_items_received_total`: items that writers appended.
     pub stream_items_received: Counter,
@@ -225,8 +321,12 @@ pub struct Metrics {
     /// `perper_stream_sent_bytes_total`: bytes of the items delivered to listeners.
     pub stream_bytes_sent: Counter,
 
-    /// `perper_commit_seconds`: from a change's decision to its durability, for each group commit.
+    /// `perper_commit_seconds`: how long the store took for each group commit.
     pub commit_seconds: Histogram,
+    /// `perper_commit_batches_total`: changes in those groups.
+    pub commit_batches: Counter,
+    /// `perper_commit_bytes_total`: bytes of keys and values in them.
+    pub commit_bytes: Counter,
     /// `perper_store_errors_total`: commits and reads that the store failed.
     pub store_errors: Counter,
     /// `perper_store_bytes`: what the data occupies on disk, as of the last look.
@@ -266,6 +366,7 @@ impl Metrics {
 
         let mut add = Adder(&mut registry);
         Self {
+            sampler: OnceLock::new(),
             requests,
             sessions: add.gauge("sessions", "Sessions whose lease has not run out"),
             subscriptions: add.gauge("subscriptions", "Attach streams, listens and attached listeners"),
@@ -278,11 +379,14 @@ impl Metrics {
                 .collect(),
             activations: add.counter("activations", "Executions handed to workers, redeliveries included"),
             redeliveries: add.counter("redeliveries", "Activations after the first of their execution"),
+            revocations: add.counter("revocations", "Reservations that ended without their holder's doing"),
             stream_items_received: add.counter("stream_items_received", "Items that writers appended"),
             stream_items_sent: add.counter("stream_items_sent", "Items delivered to listeners"),
             stream_bytes_received: add.bytes("stream_received", "Bytes of the items that writers appended"),
             stream_bytes_sent: add.bytes("stream_sent", "Bytes of the items delivered to listeners"),
             commit_seconds: add.commit_seconds(),
+            commit_batches: add.counter("commit_batches", "Changes in group commits"),
+            commit_bytes: add.bytes("commit", "Bytes of keys and values in group commits"),
             store_errors: add.counter("store_errors", "Commits and reads that the store failed"),
             store_bytes: add.store_bytes(),
             recovery_seconds: add.recovery_seconds(),
@@ -298,9 +402,23 @@ impl Metrics {
         }
     }
 
-    /// One more execution that ended.
-    pub fn execution_ended(&self, end: ExecutionEnd) {
-        self.executions_ended[end as usize].inc();
+    /// How many executions ended, by [`ExecutionEnd`].
+    pub(crate) fn set_executions_ended(&self, counts: &[u64; ExecutionEnd::ALL.len()]) {
+        for (counter, &count) in self.executions_ended.iter().zip(counts) {
+            counter.inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets what [`sample`](Self::sample) calls. The first call counts.
+    pub(crate) fn sample_with(&self, sampler: impl Fn(&Metrics) + Send + Sync + 'static) {
+        let _ = self.sampler.set(Box::new(sampler));
+    }
+
+    /// Brings the numbers up to date that others keep. May look at the disk.
+    pub fn sample(&self) {
+        if let Some(sampler) = self.sampler.get() {
+            sampler(self);
+        }
     }
 
     /// One more connection or request turned away.
@@ -318,8 +436,9 @@ impl Metrics {
         self.recovery_seconds.set(recovery.as_secs_f64());
     }
 
-    /// All families in the text format of OpenMetrics 1.0.
+    /// All families, as of now, in the text format of OpenMetrics 1.0. May look at the disk.
     pub fn encode(&self) -> String {
+        self.sample();
         let mut text = String::with_capacity(8 * 1024);
         // Writing to a string cannot fail, and neither can any of our encoders.
         if text::encode(&mut text, &self.registry).is_err() {
@@ -327,6 +446,12 @@ impl Metrics {
             let _ = writeln!(text, "# EOF");
         }
         text
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("registry", &self.registry).finish_non_exhaustive()
     }
 }
 
@@ -373,7 +498,7 @@ impl Adder<'_> {
 
     fn commit_seconds(&mut self) -> Histogram {
         let histogram = Histogram::new(COMMIT_BUCKETS);
-        let help = "From a change's decision to its durability, for each group commit";
+        let help = "How long the store took for each group commit";
         self.0.register_with_unit("commit", help, Unit::Seconds, histogram.clone());
         histogram
     }
@@ -386,9 +511,9 @@ mod tests {
     #[test]
     fn every_family_is_encoded_with_what_was_counted() {
         let metrics = Metrics::new();
-        metrics.requests.succeeded(Operation::WriteItems);
+        metrics.requests.succeeded(Operation::WriteItems, 1);
         metrics.requests.failed(Operation::WriteItems, Reason::WriterClosed);
-        metrics.execution_ended(ExecutionEnd::Deadline);
+        metrics.set_executions_ended(&[0, 0, 0, 1, 0]);
         metrics.refused(Refusal::Http1);
         metrics.network_bytes_sent.inc_by(7);
         metrics.commit_seconds.observe(0.002);

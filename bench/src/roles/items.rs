@@ -45,7 +45,7 @@ pub(super) async fn listen(
     stream: &str,
     count: usize,
     window: Window,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<()> {
     let fabric = connect(endpoint).await?;
     let mut listeners = Vec::with_capacity(count);
     for _ in 0..count {
@@ -73,13 +73,20 @@ pub(super) async fn listen(
                     break;
                 }
             }
-            anyhow::Ok(count)
+            anyhow::Ok((count, listener))
         });
     }
     let mut sum = 0;
+    let mut listeners = Vec::with_capacity(count);
     while let Some(counter) = counters.join_next().await {
-        sum += counter??;
+        let (count, listener) = counter??;
+        sum += count;
+        listeners.push(listener);
     }
+    parent.measured(&Measured::counted(sum, window.length()))?;
+    // They stay until the writer has stopped: to a stream without listeners it could not write any more.
+    parent.end().await;
+    drop(listeners);
     fabric.close().await?;
-    Ok(Measured::counted(sum, window.length()))
+    Ok(())
 }

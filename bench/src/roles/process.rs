@@ -129,6 +129,11 @@ impl Parent {
         Ok(())
     }
 
+    /// Tells what was measured.
+    pub(super) fn measured(&self, measured: &Measured) -> anyhow::Result<()> {
+        say(&serde_json::to_string(measured)?)
+    }
+
     /// Waits until the parent wants it to end.
     pub(super) async fn end(&mut self) {
         while let Ok(Some(_)) = self.lines.next_line().await {}
@@ -151,6 +156,9 @@ pub async fn run(role: &str) -> anyhow::Result<()> {
         Role::Writer { endpoint, stream, bytes } => {
             return items::write(&mut parent, &endpoint, stream, bytes).await;
         }
+        Role::Listeners { endpoint, stream, count, window } => {
+            return items::listen(&mut parent, &endpoint, &stream, count, window).await;
+        }
         Role::EchoUnary { endpoint, in_flight, bytes, window } => {
             echo::unary(&mut parent, &endpoint, in_flight, bytes, window).await?
         }
@@ -160,9 +168,6 @@ pub async fn run(role: &str) -> anyhow::Result<()> {
         Role::Caller { endpoint, agent, in_flight, bytes, window } => {
             calls::call(&mut parent, &endpoint, &agent, in_flight, bytes, window).await?
         }
-        Role::Listeners { endpoint, stream, count, window } => {
-            items::listen(&mut parent, &endpoint, &stream, count, window).await?
-        }
         Role::Dictionary { endpoint, dictionary, set, in_flight, keys, bytes, window } => {
             state::dictionary(&mut parent, &endpoint, &dictionary, set, in_flight, keys, bytes, window)
                 .await?
@@ -171,7 +176,7 @@ pub async fn run(role: &str) -> anyhow::Result<()> {
             state::list(&mut parent, &endpoint, &list, in_flight, bytes, window).await?
         }
     };
-    say(&serde_json::to_string(&measured)?)?;
+    parent.measured(&measured)?;
     parent.end().await;
     Ok(())
 }

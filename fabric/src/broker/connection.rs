@@ -8,6 +8,7 @@ use super::delivery::Subscription;
 use super::dispatch::Listen;
 use super::outbox::Outbox;
 use crate::engine::{Outcome, SessionId};
+use crate::metrics::{Metrics, Operation};
 
 /// One `Attach` stream: what its client has asked for, until it is gone or another takes the session over.
 pub(crate) struct Connection {
@@ -15,6 +16,7 @@ pub(crate) struct Connection {
     pub(super) outbox: Arc<Outbox>,
     /// The session was attached before, so that a request may be a repeat.
     pub(super) resumed: bool,
+    metrics: Arc<Metrics>,
     /// Requests taken and not answered.
     in_flight: AtomicU64,
     // A plain mutex: held for look-ups.
@@ -30,11 +32,12 @@ pub(super) struct Open {
 }
 
 impl Connection {
-    pub(super) fn new(session: SessionId, resumed: bool) -> Arc<Self> {
+    pub(super) fn new(session: SessionId, resumed: bool, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             session,
             outbox: Outbox::new(),
             resumed,
+            metrics,
             in_flight: AtomicU64::new(0),
             open: Mutex::default(),
         })
@@ -42,6 +45,12 @@ impl Connection {
 
     pub(super) fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Listens and attached listeners.
+    pub(super) fn subscriptions(&self) -> u64 {
+        let open = self.open();
+        (open.listens.len() + open.listeners.len()) as u64
     }
 
     /// Ends the stream once everything before has been sent.
@@ -54,8 +63,14 @@ impl Connection {
         self.in_flight.fetch_add(requests, Ordering::Relaxed) + requests
     }
 
-    /// Answers a request.
-    pub(super) fn answer(&self, sequence: u64, outcome: Outcome) {
+    /// Answers a request, and counts it.
+    pub(super) fn answer(&self, operation: Operation, sequence: u64, outcome: Outcome) {
+        self.metrics.requests.answered(operation, &outcome);
+        self.reply(sequence, outcome);
+    }
+
+    /// Answers a request that the caller counts.
+    pub(super) fn reply(&self, sequence: u64, outcome: Outcome) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let response = match outcome {
             Ok(None) => None,

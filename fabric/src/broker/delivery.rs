@@ -5,6 +5,7 @@ use perper_proto::{Reason, v1};
 
 use super::connection::Connection;
 use crate::engine::{Engine, Items, ReadItems, Result, Subject};
+use crate::metrics::Metrics;
 
 /// Sends items to attached listeners, each at its own pace.
 ///
@@ -12,6 +13,7 @@ use crate::engine::{Engine, Items, ReadItems, Result, Subject};
 /// memory for those who keep up, from the store for those who do not. So a slow listener costs nothing but its place.
 pub(super) struct Deliveries {
     engine: Arc<dyn Engine>,
+    metrics: Arc<Metrics>,
     // A plain mutex, held for look-ups.
     streams: Mutex<HashMap<Arc<str>, Vec<Arc<Subscription>>>>,
 }
@@ -97,8 +99,8 @@ impl Subscription {
 }
 
 impl Deliveries {
-    pub(super) fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { engine, streams: Mutex::default() })
+    pub(super) fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { engine, metrics, streams: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Arc<Subscription>>>> {
@@ -212,6 +214,8 @@ impl Deliveries {
         let again = (items.count > 0 || place.moved) && items.end.is_none();
         // Sent under the lock of the place, so that a read on another thread cannot overtake this one.
         if items.count > 0 {
+            self.metrics.stream_items_sent.inc_by(items.count);
+            self.metrics.stream_bytes_sent.inc_by(bytes);
             let delivery = v1::Delivery { listener: subscription.sequence, batches: items.batches };
             subscription.connection.outbox.add(bytes as usize, |frame| frame.deliveries.push(delivery));
         }

@@ -12,6 +12,7 @@ use crate::engine::{
     DictionaryRequest, EndReason, ExecutionQuery, ExecutionRequest, Identity, ListRequest, Operation,
     Outcome, Owned, Request, Result, SessionId, StreamRequest,
 };
+use crate::metrics;
 
 const REGISTRY: &str = "Registry";
 
@@ -27,7 +28,8 @@ impl Broker {
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
         tokio::spawn(async move {
             let outcome = broker.start_instance(request, Some(connection.session)).await;
-            connection.answer(sequence, outcome.map(|response| Some(Response::StartInstance(response))));
+            let outcome = outcome.map(|response| Some(Response::StartInstance(response)));
+            connection.answer(metrics::Operation::StartInstance, sequence, outcome);
         });
     }
 
@@ -40,7 +42,8 @@ impl Broker {
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
         tokio::spawn(async move {
             let outcome = broker.stop_instance(request).await;
-            connection.answer(sequence, outcome.map(|response| Some(Response::StopInstance(response))));
+            let outcome = outcome.map(|response| Some(Response::StopInstance(response)));
+            connection.answer(metrics::Operation::StopInstance, sequence, outcome);
         });
     }
 
@@ -85,6 +88,8 @@ impl Broker {
         };
         // Abandoned with its caller: cancelled, which removes the instance again.
         let end = self.call(create, caller, None).await?;
+        // An application may have as many instances as others have objects: nothing for the usual log.
+        tracing::debug!(instance, started = end.error.is_none(), "an instance was started");
         if end.error.is_some() {
             self.stop_instance(v1::StopInstanceRequest { instance, force: true, ..Default::default() })
                 .await?;
@@ -126,6 +131,12 @@ impl Broker {
             }
         }
         self.remove_instance(&instance, &registered.instance).await?;
+        tracing::debug!(
+            instance,
+            agent = registered.instance,
+            forced = request.force,
+            "an instance was stopped"
+        );
         Ok(v1::StopInstanceResponse { existed: true })
     }
 

@@ -11,17 +11,18 @@ use super::{Broker, Connection, lock};
 use crate::engine::{
     AttachListener, Identity, Operation, Outcome, ReadItems, Request, Result, StreamRequest, Subject,
 };
+use crate::metrics;
 
 /// Who waits for a stream's first listener.
 pub(super) enum Waiter {
-    Connection(Arc<Connection>, u64),
+    Connection(Arc<Connection>, metrics::Operation, u64),
     Once(oneshot::Sender<Outcome>),
 }
 
 impl Waiter {
     pub(super) fn tell(self, outcome: Outcome) {
         match self {
-            Waiter::Connection(connection, sequence) => connection.answer(sequence, outcome),
+            Waiter::Connection(connection, asked, sequence) => connection.answer(asked, sequence, outcome),
             // The call may be over.
             Waiter::Once(sender) => drop(sender.send(outcome)),
         }
@@ -29,7 +30,7 @@ impl Waiter {
 
     fn is_alive(&self) -> bool {
         match self {
-            Waiter::Connection(connection, _) => !connection.outbox.has_ended(),
+            Waiter::Connection(connection, ..) => !connection.outbox.has_ended(),
             Waiter::Once(sender) => !sender.is_closed(),
         }
     }
@@ -48,7 +49,7 @@ impl Broker {
         request: v1::AttachListenerRequest,
     ) {
         if let Err(error) = self.check_subscriptions(connection) {
-            return connection.answer(sequence, Err(error));
+            return connection.answer(metrics::Operation::AttachListener, sequence, Err(error));
         }
         let limits = &self.config.limits;
         let credit =
@@ -61,6 +62,7 @@ impl Broker {
             identity: Some(Identity { session: connection.session, sequence }),
             request: Request::Stream(StreamRequest::AttachListener(attach)),
         };
+        let asked = metrics::Operation::AttachListener;
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
         self.engine.apply(
             vec![operation],
@@ -69,13 +71,13 @@ impl Broker {
                     .pop()
                     .unwrap_or_else(|| Err(Reason::Internal.error("the engine gave no outcome")));
                 let Ok(Some(Response::AttachListener(attached))) = &outcome else {
-                    return connection.answer(sequence, outcome);
+                    return connection.answer(asked, sequence, outcome);
                 };
                 broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
                 let subscription =
                     Subscription::new(Arc::clone(&connection), sequence, stream, listener, attached, credit);
                 connection.open().listeners.insert(sequence, Arc::clone(&subscription));
-                connection.answer(sequence, outcome);
+                connection.answer(asked, sequence, outcome);
                 if connection.outbox.has_ended() {
                     // The connection went meanwhile; the record waits for the session to come back.
                     return;
@@ -92,7 +94,8 @@ impl Broker {
         request: &v1::DetachListenerRequest,
     ) {
         let subscription = connection.open().listeners.remove(&request.listener);
-        let Some(subscription) = subscription else { return connection.answer(sequence, Ok(None)) };
+        let asked = metrics::Operation::DetachListener;
+        let Some(subscription) = subscription else { return connection.answer(asked, sequence, Ok(None)) };
         self.deliveries.detach(&subscription);
         self.disowns_listener(connection.session, &subscription.stream, &subscription.listener);
         let operation = Operation {
@@ -106,7 +109,9 @@ impl Broker {
         let connection = Arc::clone(connection);
         self.engine.apply(
             vec![operation],
-            Box::new(move |mut outcomes| connection.answer(sequence, outcomes.pop().unwrap_or(Ok(None)))),
+            Box::new(move |mut outcomes| {
+                connection.answer(asked, sequence, outcomes.pop().unwrap_or(Ok(None)));
+            }),
         );
     }
 

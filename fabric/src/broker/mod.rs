@@ -43,9 +43,10 @@ use self::timers::Timers;
 use self::waits::Waits;
 use crate::config::Config;
 use crate::engine::{
-    Clock, Engine, ExecutionRequest, Identity, Operation, Outcome, Request, SessionId, Subject, is_waiting,
+    Clock, Engine, ExecutionRequest, Identity, Operation, Outcome, Request, Result, SessionId, Subject,
+    is_waiting,
 };
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// What one server does for its clients. Shared by all services.
 pub(crate) struct Broker {
@@ -79,7 +80,7 @@ impl Broker {
     ) -> Arc<Self> {
         let this = Arc::new(Self {
             dispatcher: Dispatcher::new(Arc::clone(&engine), clock),
-            deliveries: Deliveries::new(Arc::clone(&engine)),
+            deliveries: Deliveries::new(Arc::clone(&engine), Arc::clone(&metrics)),
             waits: Waits::default(),
             timers: Timers::new(),
             sessions: Mutex::default(),
@@ -114,6 +115,17 @@ impl Broker {
 
     pub(crate) fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// Counts a request of a unary call.
+    pub(crate) async fn counted<T>(
+        &self,
+        operation: metrics::Operation,
+        answer: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let outcome = answer.await;
+        self.metrics.requests.answered(operation, &outcome);
+        outcome
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -115,7 +115,7 @@ impl Broker {
         let session = self.known_session(id)?;
         session.seen(self.clock.now());
 
-        let connection = Connection::new(id, existed);
+        let connection = Connection::new(id, existed, Arc::clone(&self.metrics));
         let former = {
             let mut state = lock(&session.state);
             state.detached = None;
@@ -178,6 +178,7 @@ impl Broker {
             Ok(Some(Err(error))) => return Err(error),
             Ok(None) | Err(_) => return Err(Reason::Internal.error("the engine gave no outcome")),
         }
+        tracing::info!(session = %id, library = hello.library, version = hello.version, "a session is open");
         self.enter_session(id, hello);
         Ok(())
     }
@@ -192,7 +193,6 @@ impl Broker {
             unreceived: Mutex::default(),
         };
         lock(&self.sessions).insert(id, Arc::new(session));
-        self.metrics.sessions.set(lock(&self.sessions).len() as i64);
         let until = now.plus(milliseconds(self.config.session_lease));
         self.timers.set(Timer::Lease(id), self.clock.instant(until));
     }
@@ -308,7 +308,7 @@ impl Broker {
     /// Ends a session: gives back what it reserved, cancels what it waits for, removes its unnamed listeners.
     pub(crate) fn end_session(self: &Arc<Self>, id: SessionId) {
         let Some(session) = lock(&self.sessions).remove(&id) else { return };
-        self.metrics.sessions.set(lock(&self.sessions).len() as i64);
+        tracing::info!(session = %id, "a session is over");
         self.timers.clear(&Timer::Lease(id));
         let connection = lock(&session.state).connection.take();
         if let Some(connection) = connection {
@@ -371,6 +371,17 @@ impl Broker {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_sessions(&self) -> u64 {
+        lock(&self.sessions).len() as u64
+    }
+
+    /// Attach streams, listens and attached listeners.
+    pub(crate) fn count_subscriptions(&self) -> u64 {
+        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let connections = sessions.iter().filter_map(|session| lock(&session.state).connection.clone());
+        connections.map(|connection| 1 + connection.subscriptions()).sum()
     }
 
     /// Sessions, for inspection.

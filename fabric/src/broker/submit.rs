@@ -13,12 +13,13 @@ use crate::engine::{
     DictionaryRequest, EndReason, ExecutionRequest, Identity, ListRequest, Operation, Request, Result,
     SessionId, StreamRequest, is_waiting,
 };
+use crate::metrics;
 
 /// Operations of a frame that go to the engine together.
 #[derive(Default)]
 struct Run {
     operations: Vec<Operation>,
-    sequences: Vec<u64>,
+    asked: Vec<(u64, metrics::Operation)>,
 }
 
 impl Broker {
@@ -63,10 +64,12 @@ impl Broker {
         let sequence = request.sequence;
         let Some(request) = request.request else {
             let message = format!("request {sequence} is of a kind that this server does not know");
-            return connection.answer(sequence, Err(Reason::FeatureNotSupported.error(message)));
+            let outcome = Err(Reason::FeatureNotSupported.error(message));
+            return connection.answer(metrics::Operation::Unknown, sequence, outcome);
         };
+        let asked = metrics::Operation::from(&request);
         if let Err(error) = admission::admit(&self.config.limits, &request) {
-            return connection.answer(sequence, Err(error));
+            return connection.answer(asked, sequence, Err(error));
         }
         if let Asked::CreateExecution(create) = &request
             && create.wait
@@ -80,7 +83,7 @@ impl Broker {
                 // Repeating a read is harmless, and its outcome may be large.
                 let identity = (!is_read(&request)).then_some(identity);
                 run.operations.push(Operation { identity, request });
-                run.sequences.push(sequence);
+                run.asked.push((sequence, asked));
             }
             Err(special) => {
                 // What came before must be before.
@@ -95,21 +98,23 @@ impl Broker {
         if run.operations.is_empty() {
             return;
         }
-        let Run { operations, sequences } = run;
+        let Run { operations, asked } = run;
         let broker = Arc::clone(self);
         let connection = Arc::clone(connection);
         self.engine.apply(
             operations,
             Box::new(move |outcomes| {
-                for (sequence, outcome) in sequences.into_iter().zip(outcomes) {
+                let mut tally = broker.metrics.requests.tally();
+                for ((sequence, asked), outcome) in asked.into_iter().zip(outcomes) {
                     if is_waiting(&outcome) {
                         let identity = Identity { session: connection.session, sequence };
-                        let waiter = listeners::Waiter::Connection(Arc::clone(&connection), sequence);
+                        let waiter = listeners::Waiter::Connection(Arc::clone(&connection), asked, sequence);
                         broker.parked.wait(identity, waiter);
                         continue;
                     }
                     broker.check_call(&connection, sequence, &outcome);
-                    connection.answer(sequence, outcome);
+                    tally.answered(asked, &outcome);
+                    connection.reply(sequence, outcome);
                 }
             }),
         );
@@ -174,16 +179,17 @@ impl Broker {
     }
 
     fn take_special(self: &Arc<Self>, connection: &Arc<Connection>, sequence: u64, request: Asked) {
+        let asked = metrics::Operation::from(&request);
         match request {
             Asked::WaitExecution(request) => {
                 self.waits.add(&request.execution, Waiter::Connection(Arc::clone(connection), sequence));
-                connection.answer(sequence, Ok(None));
+                connection.answer(asked, sequence, Ok(None));
                 self.check_end(connection, sequence, Arc::from(request.execution));
             }
             Asked::Listen(request) => {
                 let outcome = self.listen(connection, sequence, &request);
                 let listen = outcome.as_ref().ok().cloned();
-                connection.answer(sequence, outcome.map(|_| None));
+                connection.answer(asked, sequence, outcome.map(|_| None));
                 if let Some(listen) = listen {
                     self.dispatcher.listen(&listen, &request.filters);
                 }
@@ -193,26 +199,26 @@ impl Broker {
                 if let Some((listen, filters)) = listen {
                     self.dispatcher.unlisten(&listen, &filters);
                 }
-                connection.answer(sequence, Ok(None));
+                connection.answer(asked, sequence, Ok(None));
             }
             Asked::StartInstance(request) => self.take_start_instance(connection, sequence, request),
             Asked::StopInstance(request) => self.take_stop_instance(connection, sequence, request),
             Asked::AttachListener(request) => self.take_attach_listener(connection, sequence, request),
             Asked::DetachListener(request) => self.take_detach_listener(connection, sequence, &request),
             Asked::WaitForListener(request) => {
-                let waiter = super::listeners::Waiter::Connection(Arc::clone(connection), sequence);
+                let waiter = super::listeners::Waiter::Connection(Arc::clone(connection), asked, sequence);
                 self.wait_for_listener(&request.stream, waiter);
             }
             Asked::ReadItems(request) => {
                 let connection = Arc::clone(connection);
                 self.read_items(request, move |outcome| {
-                    connection.answer(sequence, outcome.map(|items| Some(Response::ReadItems(items))));
+                    connection.answer(asked, sequence, outcome.map(|items| Some(Response::ReadItems(items))));
                 });
             }
             other => {
                 // `plain` took every other kind.
                 let message = format!("request {sequence} is nobody's: {other:?}");
-                connection.answer(sequence, Err(Reason::Internal.error(message)));
+                connection.answer(asked, sequence, Err(Reason::Internal.error(message)));
             }
         }
     }

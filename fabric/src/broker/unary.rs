@@ -19,8 +19,12 @@ use crate::engine::{Identity, Operation, Outcome, Result};
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Broker {
-    /// Carries out one request that is an operation on one object.
+    /// Carries out and counts one request that is an operation on one object.
     pub(crate) async fn unary(&self, request: Asked, identity: Option<v1::Identity>) -> Outcome {
+        self.counted((&request).into(), self.carry_out(request, identity)).await
+    }
+
+    async fn carry_out(&self, request: Asked, identity: Option<v1::Identity>) -> Outcome {
         admission::admit(&self.config.limits, &request)?;
         let identity = self.identity(identity)?;
         // Without a session nobody waits: `wait` asks for the session's stream.
@@ -66,7 +70,7 @@ impl Broker {
         let (sender, receiver) = oneshot::channel();
         self.waits.add(&request.execution, Waiter::Once(sender));
         let get = v1::GetExecutionRequest { execution: request.execution, summary: false };
-        let end = match self.unary(Asked::GetExecution(get), None).await? {
+        let end = match self.carry_out(Asked::GetExecution(get), None).await? {
             Some(Response::GetExecution(response)) => response.execution.and_then(|execution| execution.end),
             _ => None,
         };

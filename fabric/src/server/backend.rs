@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use perper_store::{ClusterId, DataFolder, HeadRoom, MemoryStore, Store};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use super::observed_store::ObservedStore;
 use crate::Error;
 use crate::broker::Broker;
 use crate::config::{Config, Storage};
@@ -27,7 +29,7 @@ pub(crate) struct Shell {
     /// their streams ended as soon as what is in flight is answered; when all connections are closed, or the grace is
     /// over, [`Backend::close`] is called.
     pub(crate) draining: CancellationToken,
-    /// Cancelled by the services when the storage has failed for good: health turns to `NOT_SERVING`, so that whoever
+    /// Cancelled by the store when a commit has failed, which is for good: health turns to `NOT_SERVING`, so that whoever
     /// watches restarts the server.
     pub(crate) storage_failed: CancellationToken,
 }
@@ -51,11 +53,14 @@ pub(crate) struct Backend {
 pub(crate) type Closing = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 impl Backend {
-    /// Opens the storage and makes the services.
-    pub(crate) async fn open(shell: &Shell) -> Result<Self, Error> {
-        let config = Arc::clone(&shell.config);
+    /// Opens the storage and makes the services. With `store`, that is the storage, whatever the configuration says.
+    pub(crate) async fn open(shell: &Shell, store: Option<Arc<dyn Store>>) -> Result<Self, Error> {
         let clock = Clock::start();
-        let opened = blocking(move || open_engine(&config, clock)).await??;
+        let opened = blocking({
+            let shell = shell.clone();
+            move || open_engine(&shell, store, clock)
+        })
+        .await??;
         let broker = Broker::start(
             opened.engine.clone(),
             clock,
@@ -71,6 +76,18 @@ impl Backend {
                 }
             }
         });
+        shell.metrics.sample_with({
+            let (broker, engine) = (Arc::downgrade(&broker), Arc::downgrade(&opened.engine));
+            let store = Arc::downgrade(&opened.store);
+            move |metrics| {
+                if let (Some(broker), Some(engine)) = (broker.upgrade(), engine.upgrade()) {
+                    sample(metrics, &broker, &engine);
+                }
+                if let Some(Ok(bytes)) = store.upgrade().map(|store| store.disk_usage()) {
+                    metrics.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+                }
+            }
+        });
         let routes = service::routes(&broker);
         Ok(Self {
             routes,
@@ -80,7 +97,8 @@ impl Backend {
             close: Box::new(move || {
                 Box::pin(async move {
                     broker.stop();
-                    let Opened { engine, folder, .. } = opened;
+                    let Opened { engine, folder, store, .. } = opened;
+                    drop(store);
                     blocking(move || {
                         engine.close().map_err(|error| Error::Internal(error.message))?;
                         drop(folder);
@@ -95,22 +113,27 @@ impl Backend {
 
 struct Opened {
     engine: Arc<Embedded>,
+    store: Arc<dyn Store>,
     folder: Option<DataFolder>,
     cluster_id: ClusterId,
     boot_epoch: u64,
     recovery: Duration,
 }
 
-fn open_engine(config: &Config, clock: Clock) -> Result<Opened, Error> {
+fn open_engine(shell: &Shell, store: Option<Arc<dyn Store>>, clock: Clock) -> Result<Opened, Error> {
     let start = Instant::now();
-    let (folder, store): (_, Arc<dyn Store>) = match config.storage() {
-        Storage::Memory => (None, Arc::new(MemoryStore::new())),
-        Storage::Folder { path, store, durability } => {
+    let config = &shell.config;
+    let (folder, store): (_, Arc<dyn Store>) = match (store, config.storage()) {
+        (Some(store), _) => (None, store),
+        (None, Storage::Memory) => (None, Arc::new(MemoryStore::new())),
+        (None, Storage::Folder { path, store, durability }) => {
             let folder = DataFolder::open(&path, store)?;
             let store = folder.open_store(durability)?;
             (Some(folder), store)
         }
     };
+    let store: Arc<dyn Store> =
+        Arc::new(ObservedStore::new(store, Arc::clone(&shell.metrics), shell.storage_failed.clone()));
     let (cluster_id, boot_epoch) = match &folder {
         Some(folder) => (folder.cluster_id(), folder.boot_epoch()),
         None => (new_cluster_id()?, 1),
@@ -127,8 +150,25 @@ fn open_engine(config: &Config, clock: Clock) -> Result<Opened, Error> {
         value_bytes: config.limits.value_bytes,
         tail_cache_bytes: TAIL_CACHE,
     };
-    let engine = Embedded::open(store, head_room, clock, &options)?;
-    Ok(Opened { engine, folder, cluster_id, boot_epoch, recovery: start.elapsed() })
+    let engine = Embedded::open(Arc::clone(&store), head_room, clock, &options)?;
+    Ok(Opened { engine, store, folder, cluster_id, boot_epoch, recovery: start.elapsed() })
+}
+
+/// Reads off what broker and engine keep count of anyway.
+fn sample(metrics: &Metrics, broker: &Broker, engine: &Embedded) {
+    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    metrics.sessions.set(gauge(broker.count_sessions()));
+    metrics.subscriptions.set(gauge(broker.count_subscriptions()));
+    let tally = engine.tally();
+    metrics.executions_pending.set(gauge(tally.pending));
+    metrics.executions_reserved.set(gauge(tally.reserved));
+    metrics.executions_created.inner().store(tally.created, Ordering::Relaxed);
+    metrics.activations.inner().store(tally.activations, Ordering::Relaxed);
+    metrics.redeliveries.inner().store(tally.redeliveries, Ordering::Relaxed);
+    metrics.revocations.inner().store(tally.revocations, Ordering::Relaxed);
+    metrics.set_executions_ended(&tally.ended);
+    metrics.stream_items_received.inner().store(tally.stream_items, Ordering::Relaxed);
+    metrics.stream_bytes_received.inner().store(tally.stream_bytes, Ordering::Relaxed);
 }
 
 /// Disk space that is kept for completions, acknowledgements and removals.

@@ -47,8 +47,12 @@ async fn serve_connection(
     stop: CancellationToken,
 ) {
     let service = service_fn(move |request| {
-        let response = respond(&request, &metrics);
-        async move { Ok::<_, Infallible>(response) }
+        let metrics = Arc::clone(&metrics);
+        // Reading the numbers looks at the disk and at every session: nothing for a thread that serves others.
+        async move {
+            let answer = tokio::task::spawn_blocking(move || respond(&request, &metrics));
+            Ok::<_, Infallible>(answer.await.unwrap_or_else(|_| failed()))
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -64,6 +68,13 @@ async fn serve_connection(
     if let Err(error) = result {
         debug!(%peer, %error, "metrics connection ended");
     }
+}
+
+/// The server is about to end, or has a fault that it has logged.
+fn failed() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"the metrics could not be read\n")));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 fn respond(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {

@@ -10,7 +10,10 @@ mod log_gate;
 mod message_limit;
 mod metered;
 mod metrics_http;
+mod observed_store;
 mod running;
+#[cfg(test)]
+mod running_tests;
 
 pub(crate) use log_gate::LogGate;
 pub use running::{Fabric, RunningFabric, check_files};

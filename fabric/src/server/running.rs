@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use perper_proto::FILE_DESCRIPTOR_SET;
+use perper_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,14 @@ impl Fabric {
     /// Nothing is global: a process may run many, each with its own data, metrics and end. Log lines go to whatever
     /// `tracing` subscriber the program has.
     pub async fn start(config: Config) -> Result<RunningFabric, Error> {
+        Self::start_on(config, None).await
+    }
+
+    /// As [`start`](Self::start); with `store`, on that instead of what the configuration says.
+    pub(super) async fn start_on(
+        config: Config,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<RunningFabric, Error> {
         config.check()?;
         let tls = config.tls.as_ref().map(TlsContext::load).transpose()?.map(Arc::new);
         let tokens = config.token_file.as_deref().map(Tokens::load).transpose()?.map(Arc::new);
@@ -53,7 +62,7 @@ impl Fabric {
             draining: CancellationToken::new(),
             storage_failed: CancellationToken::new(),
         };
-        let backend = Backend::open(&shell).await?;
+        let backend = Backend::open(&shell, store).await?;
         shell.metrics.set_recovery(backend.recovery);
         log_storage(&shell.config, &backend);
 
@@ -119,8 +128,9 @@ impl RunningFabric {
         self.metrics_address
     }
 
-    /// What the server counts.
+    /// What the server counts, as of now.
     pub fn metrics(&self) -> &Metrics {
+        self.shell.metrics.sample();
         &self.shell.metrics
     }
 
@@ -194,11 +204,9 @@ impl RunningFabric {
     /// Turns the server not ready when its storage has failed. It goes on to serve what needs no storage, and says why
     /// it refuses the rest, until it is restarted.
     fn watch_storage(&self) {
-        let (failed, health, metrics) =
-            (self.shell.storage_failed.clone(), self.health.clone(), self.shell.metrics.clone());
+        let (failed, health) = (self.shell.storage_failed.clone(), self.health.clone());
         self.tasks.spawn(self.shell.draining.clone().run_until_cancelled_owned(async move {
             failed.cancelled().await;
-            metrics.store_errors.inc();
             health.set(false).await;
             error!("the storage failed: nothing is acknowledged any more, and health is NOT_SERVING; restart the server");
         }));

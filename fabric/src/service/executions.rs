@@ -5,6 +5,7 @@ use v1::request::Request as Asked;
 
 use super::{Service, answer, done};
 use crate::broker::Observation;
+use crate::metrics::Operation;
 
 #[tonic::async_trait]
 impl Executions for Service {
@@ -23,14 +24,18 @@ impl Executions for Service {
         &self,
         request: Request<v1::CreateExecutionRequest>,
     ) -> Result<Response<v1::Completion>, Status> {
-        Ok(Response::new(self.0.call_execution(request.into_inner()).await?))
+        Ok(Response::new(
+            self.0.counted(Operation::CreateExecution, self.0.call_execution(request.into_inner())).await?,
+        ))
     }
 
     async fn wait_execution(
         &self,
         request: Request<v1::WaitExecutionRequest>,
     ) -> Result<Response<v1::Completion>, Status> {
-        Ok(Response::new(self.0.wait_execution(request.into_inner()).await?))
+        Ok(Response::new(
+            self.0.counted(Operation::WaitExecution, self.0.wait_execution(request.into_inner())).await?,
+        ))
     }
 
     async fn get_execution(
@@ -44,7 +49,11 @@ impl Executions for Service {
         &self,
         request: Request<v1::ReserveExecutionRequest>,
     ) -> Result<Response<v1::Activation>, Status> {
-        Ok(Response::new(self.0.reserve_execution(request.into_inner()).await?))
+        Ok(Response::new(
+            self.0
+                .counted(Operation::ReserveExecution, self.0.reserve_execution(request.into_inner()))
+                .await?,
+        ))
     }
 
     async fn complete_execution(

@@ -3,6 +3,7 @@ use tonic::{Request, Response, Status};
 use v1::instances_server::Instances;
 
 use super::Service;
+use crate::metrics::Operation;
 
 #[tonic::async_trait]
 impl Instances for Service {
@@ -11,14 +12,19 @@ impl Instances for Service {
         request: Request<v1::StartInstanceRequest>,
     ) -> Result<Response<v1::StartInstanceResponse>, Status> {
         let mut request = request.into_inner();
-        let caller = self.0.identity(request.identity.take())?.map(|identity| identity.session);
-        Ok(Response::new(self.0.start_instance(request, caller).await?))
+        let started = async {
+            let caller = self.0.identity(request.identity.take())?.map(|identity| identity.session);
+            self.0.start_instance(request, caller).await
+        };
+        Ok(Response::new(self.0.counted(Operation::StartInstance, started).await?))
     }
 
     async fn stop_instance(
         &self,
         request: Request<v1::StopInstanceRequest>,
     ) -> Result<Response<v1::StopInstanceResponse>, Status> {
-        Ok(Response::new(self.0.stop_instance(request.into_inner()).await?))
+        Ok(Response::new(
+            self.0.counted(Operation::StopInstance, self.0.stop_instance(request.into_inner())).await?,
+        ))
     }
 }

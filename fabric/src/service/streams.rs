@@ -4,6 +4,7 @@ use v1::request::Request as Asked;
 use v1::streams_server::Streams;
 
 use super::{Service, answer, done};
+use crate::metrics::Operation;
 
 #[tonic::async_trait]
 impl Streams for Service {
@@ -72,14 +73,16 @@ impl Streams for Service {
         &self,
         request: Request<v1::ReadItemsRequest>,
     ) -> Result<Response<v1::ReadItemsResponse>, Status> {
-        Ok(Response::new(self.0.page_of_items(request.into_inner()).await?))
+        Ok(Response::new(
+            self.0.counted(Operation::ReadItems, self.0.page_of_items(request.into_inner())).await?,
+        ))
     }
 
     async fn wait_for_listener(
         &self,
         request: Request<v1::WaitForListenerRequest>,
     ) -> Result<Response<v1::WaitForListenerResponse>, Status> {
-        self.0.first_listener(request.into_inner()).await?;
+        self.0.counted(Operation::WaitForListener, self.0.first_listener(request.into_inner())).await?;
         Ok(Response::new(v1::WaitForListenerResponse {}))
     }
 }

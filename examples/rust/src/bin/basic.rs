@@ -79,8 +79,9 @@ async fn show() -> Result<()> {
     let sums: Vec<i64> = sums.items().collect::<Result<_>>().await?;
     println!("25 numbers in batches sum up to {}", sums.iter().sum::<i64>());
 
-    // A circle: the first is declared, so that the second can listen to it before it begins.
-    let ping = perper::declare_stream("Bounce").await?;
+    // A circle: the first is declared, so that the second can be told of it. Both are persistent, since each has two
+    // listeners that start when they start: of an ephemeral stream, what one had processed would be gone for the other.
+    let ping = perper::stream("Bounce").persistent().declare().await?;
     let pong = perper::stream("Bounce").persistent().start((ping.stream(), false)).await?;
     let ping = ping.start((&pong, true)).await?;
     let pings: Vec<i64> = ping.replay_all().items().collect::<Result<_>>().await?;

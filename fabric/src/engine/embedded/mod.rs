@@ -14,6 +14,7 @@ mod sessions;
 mod shard;
 mod states;
 mod streams;
+mod tally;
 mod token;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

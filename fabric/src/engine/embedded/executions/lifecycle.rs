@@ -195,6 +195,7 @@ impl Executions {
             let Some((session, token)) = holder.current else { continue };
             remove_from(&mut self.held, &session, number);
             if completed_by != Some(&token[..]) {
+                self.tally.revocations += 1;
                 changes.events.push(Event::Revoked { session, token, reason });
             }
         }

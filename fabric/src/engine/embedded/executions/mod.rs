@@ -15,10 +15,12 @@ use perper_proto::v1;
 use self::table::Table;
 use super::changes::Changes;
 use super::shard::Shard;
+use super::tally::Tally;
 use super::token::Seal;
 use crate::engine::{
     EndReason, Ended, Event, Execution, ExecutionRequest, Identity, Outcome, SessionId, Timestamp,
 };
+use crate::metrics::ExecutionEnd;
 
 /// Bounds that the server's configuration sets.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ pub(super) struct Executions {
     names: HashSet<Arc<str>>,
     /// Somebody follows executions in every state, so that claims and removals are told too.
     observed: usize,
+    tally: Tally,
 }
 
 /// What becomes visible when a change is durable.
@@ -97,6 +100,7 @@ impl Shard for Executions {
                 Unpublished::Created(number) => {
                     let Some(slot) = self.table.get_mut(number) else { continue };
                     slot.committed = true;
+                    self.tally.created += 1;
                     let execution = Arc::clone(&slot.execution);
                     let pending = slot.is_pending();
                     if self.observed > 0 || execution.deadline.is_some() {
@@ -117,7 +121,10 @@ impl Shard for Executions {
                     self.pending.entry(Arc::clone(&execution.agent)).or_default().insert(number);
                     events.push(Event::Pending(execution));
                 }
-                Unpublished::Ended(ended) => events.push(Event::Ended(ended)),
+                Unpublished::Ended(ended) => {
+                    self.tally.ended[end_of(&ended) as usize] += 1;
+                    events.push(Event::Ended(ended));
+                }
                 Unpublished::Removed(execution) => events.push(Event::Removed(execution)),
             }
         }
@@ -143,7 +150,15 @@ impl Executions {
             tombstone_times: VecDeque::new(),
             names: HashSet::new(),
             observed: 0,
+            tally: Tally::default(),
         }
+    }
+
+    /// What was counted since the boot, and what there is now.
+    pub(super) fn tally(&self) -> Tally {
+        let unended: usize = self.pending.values().map(BTreeSet::len).sum();
+        let reserved = self.held.values().map(HashSet::len).sum::<usize>() as u64;
+        Tally { pending: (unended as u64).saturating_sub(reserved), reserved, ..self.tally }
     }
 
     pub(super) fn recovered_through(&self) -> u64 {
@@ -180,6 +195,21 @@ impl Executions {
             if let Some((_, id)) = self.tombstone_times.pop_front() {
                 self.tombstones.remove(&id);
             }
+        }
+    }
+}
+
+/// How the metrics call an end.
+fn end_of(ended: &Ended) -> ExecutionEnd {
+    match ended.reason {
+        EndReason::Completed if ended.end.error.is_some() || ended.end.failure.is_some() => {
+            ExecutionEnd::Failed
+        }
+        EndReason::Completed => ExecutionEnd::Completed,
+        EndReason::Deadline => ExecutionEnd::Deadline,
+        EndReason::AttemptsExhausted => ExecutionEnd::AttemptsExhausted,
+        EndReason::Cancelled | EndReason::Expired | EndReason::OwnerGone | EndReason::ReservationLost => {
+            ExecutionEnd::Cancelled
         }
     }
 }

@@ -45,6 +45,8 @@ impl Executions {
             .close(Token { execution: number, group, epoch: self.epoch, serial, attempt }, claim.session);
         holder.current = Some((claim.session, token.clone()));
         let execution = Arc::clone(&slot.execution);
+        self.tally.activations += 1;
+        self.tally.redeliveries += u64::from(attempt > 1);
         self.held.entry(claim.session).or_default().insert(number);
         // What a former attempt left running, of this boot or of one before, is nobody's any more.
         self.orphan(number, Some(&token), changes);
@@ -133,6 +135,7 @@ impl Executions {
             }
             for token in &lost_tokens {
                 let reason = EndReason::ReservationLost;
+                self.tally.revocations += 1;
                 changes.events.push(Event::Revoked { session, token: token.clone(), reason });
             }
             if lost_tokens.is_empty() {

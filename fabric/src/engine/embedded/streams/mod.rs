@@ -72,6 +72,8 @@ pub(super) struct Streams {
     /// Why streams are gone, for a while, oldest first.
     tombstones: HashMap<Arc<str>, Reason>,
     tombstone_times: VecDeque<(Timestamp, Arc<str>)>,
+    /// Items appended since the boot, and their bytes.
+    appended: (u64, u64),
 }
 
 /// What becomes visible when a change is durable.
@@ -179,7 +181,13 @@ impl Streams {
             dirty: BTreeSet::new(),
             tombstones: HashMap::new(),
             tombstone_times: VecDeque::new(),
+            appended: (0, 0),
         }
+    }
+
+    /// Items appended since the boot, and their bytes.
+    pub(super) fn appended(&self) -> (u64, u64) {
+        self.appended
     }
 
     /// Lets the reservation in as the only writer, and tells it where the stream is.

@@ -154,6 +154,8 @@ impl Streams {
     /// Appends a batch that has been checked.
     fn append(&mut self, number: u64, mut batch: Batch, changes: &mut Changes<Unpublished>) {
         let Some(slot) = self.table.get_mut(number) else { return };
+        self.appended.0 += u64::from(batch.count);
+        self.appended.1 += batch.values.len() as u64;
         batch.before = slot.written;
         changes.batch.put(Space::Items, &item_key(number, batch.last_key), batch.store());
         slot.written = batch.after();
