@@ -1,4 +1,5 @@
-"""Perper: agents that call each other, pass streams and keep state, in as many processes as you like.
+"""
+Perper: agents that call each other, pass streams and keep state, in as many processes as you like.
 
 ```python
 import asyncio
@@ -25,19 +26,18 @@ except ImportError as _error:
         ) from _error
     raise
 
-from . import blocking, errors
+from . import blocking, datatypes, errors, protocol
+from .ambient import Context, connect, context, get_agent, timeout, try_context
 from .application import Agent, Running, register_delegate, run
 from .blocking import get_state, remove_state, set_state
 from .calls import call, call_agent, destroy_agent, start_agent, stop_agent
-from .ambient import Context, connect, context, get_agent, timeout, try_context
 from .conversion import convert
 from .embedding import EmbeddedFabric, embedded
 from .errors import *  # noqa: F403 (one exception for each kind of error)
 from .errors import PerperError
 from .model import PerperAgent, PerperExecution, PerperStream
 from .notebook import run_notebook
-from .states import Dictionary, DictionaryBatch, List, dictionary, state
-from .states import list_ as list  # noqa: A004 (named as the thing is)
+from .states import Dictionary, DictionaryBatch, List, create_dictionary, create_list, state
 from .streams import (
     StreamWriter,
     complete_stream,
@@ -86,10 +86,12 @@ __all__ = [
     "context",
     "convert",
     "create_blank_stream",
+    "create_dictionary",
+    "create_list",
+    "datatypes",
     "declare_stream",
     "destroy_agent",
     "destroy_stream",
-    "dictionary",
     "embedded",
     "enumerate_stream",
     "enumerate_stream_with_keys",
@@ -98,8 +100,8 @@ __all__ = [
     "get_state",
     "get_stream",
     "keyed",
-    "list",
     "local_stream",
+    "protocol",
     "query_stream",
     "register_delegate",
     "remove_listener",

@@ -1,4 +1,5 @@
-"""The same calls for plain functions: each waits for its answer.
+"""
+The same calls for plain functions: each waits for its answer.
 
 They run in any thread, in that of an event loop as well, and free the interpreter while they wait. In a handler's
 thread they are given up when the execution is cancelled; in the main thread Ctrl-C interrupts them.
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import calls as _calls
 from . import ambient as _ambient
+from . import calls as _calls
 from . import states as _state
 from . import streams as _streams
 from .session import BLOCKING, Session
@@ -133,9 +134,9 @@ def enumerate_stream_with_keys(stream: PerperStream, listener: str | None = None
     return iterate(_streams.enumerate_stream_with_keys(stream, listener))
 
 
-def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> None:
+def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> int:
     """Write an item to a blank stream; as `perper.write_stream`."""
-    wait(_streams.write_stream(stream, item, key))
+    return wait(_streams.write_stream(stream, item, key))
 
 
 def complete_stream(stream: PerperStream, error: BaseException | None = None) -> None:
@@ -167,7 +168,8 @@ _ABSENT = object()
 
 
 def get_state(key: Any, default: Any = None, default_factory: Callable[[], Any] | None = None) -> Any:
-    """The value of a key in the state of the current instance.
+    """
+    The value of a key in the state of the current instance.
 
     Where it is absent: the default; or what the factory makes, which is then written.
     """

@@ -13,7 +13,8 @@ CALL, START_INSTANCE, STOP_INSTANCE = 10, 11, 12
 
 
 async def call(delegate: str, *parameters: Any, timeout: float | None = None) -> Any:
-    """Call a delegate of the current instance, and wait for its result.
+    """
+    Call a delegate of the current instance, and wait for its result.
 
     One result is returned bare, several as a tuple, none as `None`. Cancelling the task cancels the call.
     """
@@ -47,7 +48,8 @@ async def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeou
 
 
 async def start_agent(agent: str, *parameters: Any, timeout: float | None = None) -> tuple[PerperAgent, Any]:
-    """Start an instance of an agent; gives the reference to it, and what its `Start` delegate returned.
+    """
+    Start an instance of an agent; gives the reference to it, and what its `Start` delegate returned.
 
     The instance belongs to the current one, if there is one: it is stopped with it.
     """
@@ -67,14 +69,13 @@ async def start_agent(agent: str, *parameters: Any, timeout: float | None = None
 
 
 async def stop_agent(agent: PerperAgent, *, force: bool = False, timeout: float | None = None) -> bool:
-    """Stop an instance: call its `Stop` delegate (unless `force`), cancel the rest, destroy what it owns.
+    """
+    Stop an instance: call its `Stop` delegate (unless `force`), cancel the rest, destroy what it owns.
 
     False when there was no such instance.
     """
     current = context()
-    return bool(
-        await current._request(STOP_INSTANCE, agent.instance, force, current._milliseconds(timeout))
-    )
+    return bool(await current._request(STOP_INSTANCE, agent.instance, force, current._milliseconds(timeout)))
 
 
 async def destroy_agent(agent: PerperAgent) -> None:

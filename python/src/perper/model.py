@@ -26,7 +26,11 @@ class Reference:
     def _identity(self) -> object:
         kind, identity, options = self._write()
         # Whoever may use it does not change what it refers to.
-        return kind, identity, sorted((name, repr(value)) for name, value in options.items() if name != "capability")
+        return (
+            kind,
+            identity,
+            sorted((name, repr(value)) for name, value in options.items() if name != "capability"),
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Reference):
@@ -112,7 +116,8 @@ class PerperExecution(_Plain):
 
 
 class PerperStream(Reference):
-    """A stream of items, and from where on to read it.
+    """
+    A stream of items, and from where on to read it.
 
     `startIndex` is the key to read from, -1 for the latest item on; `stride` the distance of two keys of a packed stream.
     """
@@ -135,9 +140,7 @@ class PerperStream(Reference):
 
     @classmethod
     def _read(cls, identity: str, options: dict[str, Any]) -> PerperStream:
-        stream = cls(
-            identity, stride=options.pop("stride", 0), localToData=options.pop("localToData", False)
-        )
+        stream = cls(identity, stride=options.pop("stride", 0), localToData=options.pop("localToData", False))
         stream._start = options.pop("start", None)
         stream._options = options
         return stream
@@ -203,11 +206,11 @@ class PerperStream(Reference):
 
         return enumerate_stream_with_keys(self, listener)
 
-    async def write(self, item: Any, key: int | None = None) -> None:
+    async def write(self, item: Any, key: int | None = None) -> int:
         """Write an item; see `perper.write_stream`."""
         from .streams import write_stream
 
-        await write_stream(self, item, key)
+        return await write_stream(self, item, key)
 
     def writer(self) -> StreamWriter:
         """Write many items, as fast as they come."""

@@ -16,7 +16,8 @@ class Tagged(NamedTuple):
 
 
 class Entries(tuple[tuple[Any, Any], ...]):
-    """The entries of a map that a `dict` cannot hold.
+    """
+    The entries of a map that a `dict` cannot hold.
 
     Either Python takes two of the keys for equal that are different (`1` and `True`), or the map is itself a key.
     """
@@ -54,5 +55,5 @@ class Timestamp(datetime):
     nanosecond = 0
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        made, arguments = super().__reduce_ex__(protocol)[:2]  # type: ignore[misc]
-        return made, arguments, {"nanosecond": self.nanosecond}
+        reduced: Any = super().__reduce_ex__(protocol)
+        return reduced[0], reduced[1], {"nanosecond": self.nanosecond}
