@@ -273,8 +273,7 @@ async def test_a_stream_that_is_destroyed(agent, soon):
             raise
 
     def hangs_plainly():
-        for number in itertools.count():
-            yield number
+        yield from itertools.count()
 
     async with agent("Streams", {"Hangs": hangs, "Plainly": hangs_plainly}):
         for delegate in ("Hangs", "Plainly"):

@@ -16,17 +16,8 @@ from __future__ import annotations
 
 import atexit as _atexit
 
-try:
-    from . import _native
-except ImportError as _error:
-    if "interpreter" in str(_error):
-        raise ImportError(
-            "perper does not run in a sub-interpreter: its connections belong to the whole process. Import it in the main "
-            "interpreter, and use threads or processes"
-        ) from _error
-    raise
-
-from . import blocking, datatypes, errors, protocol
+# The first of these refuses sub-interpreters, before the second loads anything native.
+from . import _interpreters, _native, blocking, datatypes, errors, protocol
 from .ambient import Context, connect, context, get_agent, timeout, try_context
 from .application import Agent, Running, register_delegate, run
 from .blocking import get_state, remove_state, set_state
@@ -121,5 +112,7 @@ __all__ = [
     "write_stream",
 ]
 __all__ += errors.__all__
+
+del _interpreters
 
 _atexit.register(_native.close)

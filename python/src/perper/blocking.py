@@ -109,9 +109,11 @@ def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeout: flo
     return wait(_calls.call_agent(agent, delegate, *parameters, timeout=timeout))
 
 
-def start_agent(agent: str, *parameters: Any, timeout: float | None = None) -> tuple[PerperAgent, Any]:
+def start_agent(
+    agent: str, *parameters: Any, instance: str | None = None, timeout: float | None = None
+) -> tuple[PerperAgent, Any]:
     """Start an instance; as `perper.start_agent`."""
-    return wait(_calls.start_agent(agent, *parameters, timeout=timeout))
+    return wait(_calls.start_agent(agent, *parameters, instance=instance, timeout=timeout))
 
 
 def stop_agent(agent: PerperAgent, *, force: bool = False, timeout: float | None = None) -> bool:
