@@ -22,6 +22,9 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
             elements.iter().map(|element| resolve(element, names)).collect::<Result<_>>()?
         }
         Json::Object(object) => {
+            if let Some(made) = made(object)? {
+                return Ok(made);
+            }
             // A reference with other options: {$with: $stream, start: 5}.
             if let Some(base) = object.get("$with") {
                 let mut base = resolve(base, names)?;
@@ -35,6 +38,20 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
         }
         _ => json.clone(),
     })
+}
+
+/// Values too large to be written down: `{$repeat: text, times: 2000}`, and `{$nest: 20}`, arrays in arrays.
+fn made(object: &serde_json::Map<String, Json>) -> Result<Option<Json>> {
+    let number = |json: &Json| json.as_u64().and_then(|number| usize::try_from(number).ok());
+    if let Some(text) = object.get("$repeat") {
+        let times = object.get("times").and_then(number).context("$repeat has a number of times")?;
+        return Ok(Some(json!(text.as_str().context("$repeat takes text")?.repeat(times))));
+    }
+    if let Some(depth) = object.get("$nest") {
+        let depth = number(depth).context("$nest takes a depth")?;
+        return Ok(Some((0..depth).fold(json!(1), |inner, _| json!([inner]))));
+    }
+    Ok(None)
 }
 
 /// Compares, by the equality of values; names what `{$as: name}` stands for.
@@ -93,6 +110,8 @@ enum Pattern<'a> {
     As(&'a str),
     /// A text with this in it.
     Contains(&'a str),
+    /// A text that is JSON, with this in it.
+    Json(&'a Json),
     /// A number in a range, both ends included.
     Between(f64, f64),
     /// These elements, in any order.
@@ -109,6 +128,7 @@ impl<'a> Pattern<'a> {
             ("$any", _) => Pattern::Any,
             ("$as", Json::String(name)) => Pattern::As(name),
             ("$contains", Json::String(part)) => Pattern::Contains(part),
+            ("$json", content) => Pattern::Json(content),
             ("$between", Json::Array(range)) => match &range[..] {
                 [low, high] => {
                     let end = |end: &Json| end.as_f64().with_context(|| format!("{end} is no number"));
@@ -129,6 +149,16 @@ impl<'a> Pattern<'a> {
             Pattern::Contains(part) => {
                 let text = found.as_str().context("no text")?;
                 ensure!(text.contains(part), "it does not contain {part:?}");
+            }
+            Pattern::Json(content) => {
+                let inner: Json = serde_json::from_str(found.as_str().context("no text")?)?;
+                // What a command within gave stands in its answer.
+                compare(
+                    content,
+                    inner.get("ok").unwrap_or(&inner),
+                    names,
+                    &mut String::from("what it says"),
+                )?;
             }
             Pattern::Between(low, high) => {
                 let number = found.as_f64().or_else(|| found["$float"].as_str()?.parse().ok());

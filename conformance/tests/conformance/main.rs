@@ -1,6 +1,7 @@
 //! Runs every scenario for every language, and those between languages for every pair. See `README.md`.
 
 mod expect;
+mod outside;
 mod peer;
 mod registry;
 mod runner;
