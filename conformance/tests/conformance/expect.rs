@@ -25,6 +25,12 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
             if let Some(made) = made(object)? {
                 return Ok(made);
             }
+            // An element: {$at: [$entry, 0]}.
+            if let Some(at) = object.get("$at") {
+                let at = resolve(at, names)?;
+                let index = at[1].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+                return at[0].get(index).cloned().with_context(|| format!("there is no element {at}"));
+            }
             // A reference with other options: {$with: $stream, start: 5}.
             if let Some(base) = object.get("$with") {
                 let mut base = resolve(base, names)?;
@@ -40,12 +46,18 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
     })
 }
 
-/// Values too large to be written down: `{$repeat: text, times: 2000}`, and `{$nest: 20}`, arrays in arrays.
+/// Values too large to be written down: `{$repeat: text, times: 2000}`, `{$range: [0, 1000]}`, and `{$nest: 20}`, arrays
+/// in arrays.
 fn made(object: &serde_json::Map<String, Json>) -> Result<Option<Json>> {
     let number = |json: &Json| json.as_u64().and_then(|number| usize::try_from(number).ok());
     if let Some(text) = object.get("$repeat") {
         let times = object.get("times").and_then(number).context("$repeat has a number of times")?;
         return Ok(Some(json!(text.as_str().context("$repeat takes text")?.repeat(times))));
+    }
+    if let Some(range) = object.get("$range") {
+        let [from, to] =
+            serde_json::from_value::<[i64; 2]>(range.clone()).context("$range takes two integers")?;
+        return Ok(Some((from..to).map(|number| json!(number)).collect()));
     }
     if let Some(depth) = object.get("$nest") {
         let depth = number(depth).context("$nest takes a depth")?;
@@ -114,6 +126,8 @@ enum Pattern<'a> {
     Json(&'a Json),
     /// A number in a range, both ends included.
     Between(f64, f64),
+    /// An array of so many.
+    Length(u64),
     /// These elements, in any order.
     Unordered(&'a [Json]),
     /// An object with at least these members.
@@ -136,6 +150,7 @@ impl<'a> Pattern<'a> {
                 }
                 _ => bail!("$between takes two numbers, not {content}"),
             },
+            ("$length", length) => Pattern::Length(length.as_u64().context("$length takes a number")?),
             ("$unordered", Json::Array(elements)) => Pattern::Unordered(elements),
             ("$has", members) => Pattern::With(members),
             _ => return Ok(None),
@@ -164,6 +179,10 @@ impl<'a> Pattern<'a> {
                 let number = found.as_f64().or_else(|| found["$float"].as_str()?.parse().ok());
                 let number = number.context("no number")?;
                 ensure!((*low..=*high).contains(&number), "it is not between {low} and {high}");
+            }
+            Pattern::Length(length) => {
+                let got = found.as_array().context("no array")?.len();
+                ensure!(got as u64 == *length, "it has {got} elements, not {length}");
             }
             Pattern::Unordered(elements) => {
                 let set = |elements: &[Json]| from_json(&json!({ "$set": elements }));

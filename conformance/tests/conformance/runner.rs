@@ -17,6 +17,7 @@ use crate::{
     scenario::{PeerPart, Scenario},
     server::Server,
     step::{CommandStep, Outcome, text},
+    vocabulary,
 };
 
 /// Between two looks at what changes by and by.
@@ -81,24 +82,7 @@ impl<'a> Runner<'a> {
         if step.contains_key("do") {
             return self.command(CommandStep::of(step)?).await;
         }
-        let verbs = [
-            "finish",
-            "cancel",
-            "event",
-            "no_event",
-            "eventually",
-            "outside",
-            "kill",
-            "pause",
-            "resume",
-            "launch",
-            "restart",
-            "network",
-            "cut",
-            "for_each",
-        ];
-        let verb = verbs.into_iter().find(|verb| step.contains_key(*verb));
-        let verb = verb.with_context(|| format!("a step has `do`, or one of {verbs:?}"))?;
+        let verb = vocabulary::verb(step)?;
         let object = &step[verb];
         match verb {
             "finish" => {
@@ -165,8 +149,8 @@ impl<'a> Runner<'a> {
             }
             _ => {
                 let steps = step.get("steps").and_then(Json::as_array).context("for_each has steps")?;
-                for value in object.as_array().context("for_each takes an array")? {
-                    let value = &resolve(value, &self.names)?;
+                let values = resolve(object, &self.names)?;
+                for value in values.as_array().context("for_each takes an array")? {
                     self.names.insert("it".to_owned(), value.clone());
                     self.steps(steps).await.with_context(|| format!("with {value}"))?;
                 }
