@@ -94,7 +94,8 @@ async def top(size: int) -> AsyncIterator[list[str | int]]:
 
 class Totals:
     """The totals, with the place in each input up to which they are added. Both are saved in one batch: so each line
-    counts once, however often the counter is started again."""
+    counts once, however often the counter is started again.
+    """
 
     def __init__(self) -> None:
         self.words: Counts[str] = Counts()

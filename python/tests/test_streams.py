@@ -232,17 +232,43 @@ async def test_a_slow_reader_acknowledges_in_the_middle_of_a_batch(fabric, soon,
     stream = perper.create_blank_stream(ephemeral=False)
     async with stream.writer() as writer:
         for number in range(4):
-            await writer.write(number)
+            await writer.write(number, number)
     reader = stream.replay().items(listener="reader")
+    sent = []
+    monkeypatch.setattr(reader, "_send", lambda operation, *fields: sent.append((operation, fields[1:])))
     assert [await soon(anext(reader)) for _ in range(2)] == [0, 1]
+    sent.clear()
+    # The timer, then the next item that is asked for: it says that those before are processed.
     await asyncio.sleep(0.01)
     assert await soon(anext(reader)) == 2
-    # While the first reader is still in the batch, another takes over: what was asked past is processed.
-    other = stream.items(listener="reader")
-    assert await soon(anext(other)) == 2
+    assert sent == [(perper.streams.PROCESSED, (1,))]
+
+
+async def test_waiting_for_an_item_may_be_given_up(fabric, soon):
+    stream = perper.create_blank_stream()
+    items = stream.items()
+    for _ in range(3):
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(items), 0.02)
+    waiting = asyncio.ensure_future(anext(items))
+    async with stream.writer() as writer:
+        for number in range(5):
+            await writer.write(number)
+    # However the cancellation falls, before the batch or after it: nothing is lost.
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    first = [] if waiting.cancelled() else [waiting.result()]
+    assert first + [await soon(anext(items)) for _ in range(5 - len(first))] == [0, 1, 2, 3, 4]
+
+
+async def test_a_listener_that_is_taken_over(fabric, soon):
+    stream = perper.create_blank_stream(ephemeral=False)
+    await stream.write(0)
+    reader, other = stream.replay().items(listener="reader"), stream.replay().items(listener="reader")
+    assert await soon(anext(reader)) == 0
+    assert await soon(anext(other)) == 0
     with pytest.raises(ListenerTakenOverError):
-        for _ in range(3):
-            await soon(anext(reader))
+        await soon(anext(reader))
 
 
 async def test_an_iterator_keeps_the_context_that_it_was_made_in(agent, soon):

@@ -439,7 +439,8 @@ impl Encoder<'_> {
 }
 
 fn decimal(value: &Object<'_>) -> Result<Decimal, Fault> {
-    let (negative, digits, exponent): (u8, Vec<u8>, Object<'_>) = value.call_method0("as_tuple")?.extract()?;
+    let (negative, digits, exponent): (u8, Vec<u8>, Object<'_>) =
+        value.call_method0("as_tuple")?.extract()?;
     let unfit = || {
         let message = format!("the decimal {value} is not finite, or has too many digits, to be encoded");
         Error::new(ErrorKind::Range, message)

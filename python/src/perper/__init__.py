@@ -1,5 +1,4 @@
-"""
-Perper: agents that call each other, pass streams and keep state, in as many processes as you like.
+"""Perper: agents that call each other, pass streams and keep state, in as many processes as you like.
 
 ```python
 import asyncio

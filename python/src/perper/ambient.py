@@ -192,8 +192,7 @@ async def connect(
     ca_file: str | None = None,
     identity_files: tuple[str, str] | None = None,
 ) -> Context:
-    """
-    Connect to a Fabric, and make that the default of this process. For programs that are no agents.
+    """Connect to a Fabric, and make that the default of this process. For programs that are no agents.
 
     What is not given comes from the environment: `PERPER_FABRIC_ENDPOINT`, `PERPER_TOKEN`, `PERPER_CA_FILE`.
     """
@@ -227,8 +226,7 @@ def remove_running(running: Context) -> None:
 
 
 class timeout:  # noqa: N801 (used like a function)
-    """
-    Set a deadline for all calls within, here and wherever they lead: `with perper.timeout(5): …`.
+    """Set a deadline for all calls within, here and wherever they lead: `with perper.timeout(5): …`.
 
     A deadline that is earlier already stays. What passes it fails with `DeadlineExceededError`, which is a `TimeoutError`.
     """

@@ -98,8 +98,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[int | None, Any]:
 
 
 class Agent:
-    """
-    An agent: its delegates, and what it does in the life of an instance.
+    """An agent: its delegates, and what it does in the life of an instance.
 
     ```python
     app = perper.Agent("Greeter")
@@ -203,8 +202,7 @@ class Agent:
         resume: str = "again",
     ) -> Callable[[F], F]: ...
     def stream(self, function: Any = None, /, *, resume: str = "again", **options: Any) -> Any:
-        """
-        Decorate a generator: `@app.stream`, or `@app.stream("Name", packed=True)`.
+        """Decorate a generator: `@app.stream`, or `@app.stream("Name", packed=True)`.
 
         The options are those of the streams that a plain call of it makes; whoever starts the stream himself gives his own.
         `resume="skip"`, for a generator that yields the same each time: when it is taken up after a crash, what is in the
@@ -277,8 +275,7 @@ class Agent:
         instance: str | None = None,
         signals: bool = True,
     ) -> None:
-        """
-        Serve until the process is told to stop (Ctrl-C or SIGTERM), or the connection cannot be kept.
+        """Serve until the process is told to stop (Ctrl-C or SIGTERM), or the connection cannot be kept.
 
         What is in flight then is finished within the grace. After Ctrl-C the process exits with code 130.
         """
@@ -674,8 +671,7 @@ async def run(
     endpoint: str | None = None,
     signals: bool = True,
 ) -> None:
-    """
-    Run an agent process: `delegates` are functions by name.
+    """Run an agent process: `delegates` are functions by name.
 
     With `use_instances` it serves the instance alone that `X_PERPER_INSTANCE` names, if any. `Init` runs for each instance
     that enters this process, or, with `use_deploy_init`, once in the process. Serves until Ctrl-C or SIGTERM.

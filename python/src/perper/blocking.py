@@ -1,5 +1,4 @@
-"""
-The same calls for plain functions: each waits for its answer.
+"""The same calls for plain functions: each waits for its answer.
 
 They run in any thread, in that of an event loop as well, and free the interpreter while they wait. In a handler's
 thread they are given up when the execution is cancelled; in the main thread Ctrl-C interrupts them.
@@ -170,8 +169,7 @@ _ABSENT = object()
 
 
 def get_state(key: Any, default: Any = None, default_factory: Callable[[], Any] | None = None) -> Any:
-    """
-    The value of a key in the state of the current instance.
+    """The value of a key in the state of the current instance.
 
     Where it is absent: the default; or what the factory makes, which is then written.
     """

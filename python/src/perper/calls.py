@@ -13,8 +13,7 @@ CALL, START_INSTANCE, STOP_INSTANCE = 10, 11, 12
 
 
 async def call(delegate: str, *parameters: Any, timeout: float | None = None) -> Any:
-    """
-    Call a delegate of the current instance, and wait for its result.
+    """Call a delegate of the current instance, and wait for its result.
 
     One result is returned bare, several as a tuple, none as `None`. Cancelling the task cancels the call.
     """
@@ -47,14 +46,17 @@ async def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeou
     )
 
 
-async def start_agent(agent: str, *parameters: Any, timeout: float | None = None) -> tuple[PerperAgent, Any]:
-    """
-    Start an instance of an agent; gives the reference to it, and what its `Start` delegate returned.
+async def start_agent(
+    agent: str, *parameters: Any, instance: str | None = None, timeout: float | None = None
+) -> tuple[PerperAgent, Any]:
+    """Start an instance of an agent; gives the reference to it, and what its `Start` delegate returned.
 
-    The instance belongs to the current one, if there is one: it is stopped with it.
+    The instance belongs to the current one, if there is one: it is stopped with it. `instance` gives it an id of one's
+    own, which nobody else may use.
     """
     current = context()
-    instance = current._session.connection.new_id()
+    if instance is None:
+        instance = current._session.connection.new_id()
     _, result = await current._request(
         START_INSTANCE,
         current._number(),
@@ -69,8 +71,7 @@ async def start_agent(agent: str, *parameters: Any, timeout: float | None = None
 
 
 async def stop_agent(agent: PerperAgent, *, force: bool = False, timeout: float | None = None) -> bool:
-    """
-    Stop an instance: call its `Stop` delegate (unless `force`), cancel the rest, destroy what it owns.
+    """Stop an instance: call its `Stop` delegate (unless `force`), cancel the rest, destroy what it owns.
 
     False when there was no such instance.
     """

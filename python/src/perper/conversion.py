@@ -1,5 +1,4 @@
-"""
-From the values that came to what a function's annotations ask for.
+"""From the values that came to what a function's annotations ask for.
 
 Values have few types; a dataclass comes as a `dict`, a named tuple as a `list`. Where a parameter is annotated with such a
 class, it is made of what came. An annotation that says nothing of the kind costs nothing.

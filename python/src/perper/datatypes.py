@@ -1,5 +1,4 @@
-"""
-Names under which Perper 0.8 told how a value was to be written: `(5, LongObject)`.
+"""Names under which Perper 0.8 told how a value was to be written: `(5, LongObject)`.
 
 Values tell their types themselves now, so a hint converts where it can, and says nothing otherwise.
 """

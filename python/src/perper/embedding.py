@@ -79,8 +79,7 @@ class EmbeddedFabric:
 
 
 def embedded(folder: str | None = None) -> EmbeddedFabric:
-    """
-    Start a Fabric in this process: `async with perper.embedded():`.
+    """Start a Fabric in this process: `async with perper.embedded():`.
 
     It keeps everything in memory; or in a folder, and finds it there again. Within, agents and `connect` go there by
     themselves, and code that is no handler can call at once.

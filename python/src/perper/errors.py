@@ -150,8 +150,7 @@ class ExecutionExpiredError(PerperError, code=53, kind="EXECUTION_EXPIRED"):
 
 
 class ExecutionError(PerperError, code=54, kind="EXECUTION_FAILED"):
-    """
-    The handler raised an error: its type and message, and where it was raised.
+    """The handler raised an error: its type and message, and where it was raised.
 
     `type` and `message` are as its language names them; `remote_traceback` is empty where there is none.
     """

@@ -116,8 +116,7 @@ class PerperExecution(_Plain):
 
 
 class PerperStream(Reference):
-    """
-    A stream of items, and from where on to read it.
+    """A stream of items, and from where on to read it.
 
     `startIndex` is the key to read from, -1 for the latest item on; `stride` the distance of two keys of a packed stream.
     """

@@ -30,8 +30,7 @@ async def create_execution(
     manual: bool = False,
     timeout: float | None = None,
 ) -> PerperExecution:
-    """
-    Create an execution without waiting for its end.
+    """Create an execution without waiting for its end.
 
     `attached`, it is a child of the current one, and ends with it. A `manual` one can be completed by anybody.
     """

@@ -24,8 +24,7 @@ Result = tuple[bool, int, bool, Any]
 
 
 class Dictionary(_Plain):
-    """
-    Keys and values. Each operation is atomic, and so is a `batch`.
+    """Keys and values. Each operation is atomic, and so is a `batch`.
 
     Keys may be booleans, numbers, text, bytes, UUIDs, date-times, references, and tuples of these.
     """
@@ -291,8 +290,7 @@ def _identity(current: Context, name: str | None) -> str:
 def create_dictionary(
     name: str | None = None, *, detached: bool = False, index: Iterable[str] | None = None
 ) -> Dictionary:
-    """
-    Create another dictionary. With a name, the same one each time within the instance.
+    """Create another dictionary. With a name, the same one each time within the instance.
 
     It belongs to the current instance; `detached`, it stays until somebody destroys it.
     """

@@ -103,8 +103,7 @@ def start_stream(
     first_key: int = 0,
     backlog: int = 0,
 ) -> PerperStream:
-    """
-    Start a stream that a delegate of the current instance fills. It returns at once.
+    """Start a stream that a delegate of the current instance fills. It returns at once.
 
     `action` starts the generator without waiting for a listener; `ephemeral=False` keeps items that everybody has
     processed; `packed` makes keys 0, 1, 2… (or, with a number, that far apart), which may be written in any order;
@@ -149,8 +148,7 @@ def declare_stream(
     first_key: int = 0,
     backlog: int = 0,
 ) -> tuple[PerperStream, Callable[..., PerperStream]]:
-    """
-    Create a stream whose generator is started later, by calling the second of what is returned.
+    """Create a stream whose generator is started later, by calling the second of what is returned.
 
     So streams can refer to each other in a circle.
     """
@@ -181,8 +179,7 @@ def local_stream(stream: PerperStream, local_to_data: bool = True) -> PerperStre
 
 
 def enumerate_stream(stream: PerperStream, listener: str | None = None) -> AsyncIterator[Any]:
-    """
-    The items of a stream, in order, each once: `async for item in perper.enumerate_stream(stream)`.
+    """The items of a stream, in order, each once: `async for item in perper.enumerate_stream(stream)`.
 
     Asking for the next item says that the last one is processed. With the name of a listener the place is kept: whoever
     listens under that name goes on behind what was processed.
@@ -196,8 +193,7 @@ def enumerate_stream_with_keys(stream: PerperStream, listener: str | None = None
 
 
 class _Listener:
-    """
-    A place in a stream, from the first time that somebody asks for an item.
+    """A place in a stream, from the first time that somebody asks for an item.
 
     Not a generator: leaving an `async for` drops the iterator, and what was processed until then is told at once.
     """
@@ -205,6 +201,7 @@ class _Listener:
     def __init__(self, current: Context, stream: PerperStream, name: str | None) -> None:
         self._context, self._stream, self._name = current, stream, name
         self._way: Way | None = None
+        self._asked: asyncio.Future[Any] | None = None
         self._number = 0
         self._keys: list[int] = []
         self._values: list[Any] = []
@@ -219,9 +216,7 @@ class _Listener:
         if self._over:
             raise StopAsyncIteration
         try:
-            if self._way is None:
-                await self._attach()
-            answer = await self._way.request(NEXT, self._number)  # type: ignore[union-attr]
+            answer = await self._answer()
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -232,33 +227,59 @@ class _Listener:
             raise StopAsyncIteration
         self._keys, self._values = answer
         self._next = 0
+        self._wind()
+
+    def _wind(self) -> None:
         if self._timer is None and not BLOCKING.get():
             self._timer = asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, _ring, weakref.ref(self))
 
-    async def _attach(self) -> None:
+    async def _answer(self) -> Any:
+        way = self._way or await self._attach()
+        if BLOCKING.get():
+            return await way.request(NEXT, self._number)
+        # Whoever waits may be cancelled and ask again: the batch that was on its way must not be lost then.
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(way.request(NEXT, self._number))
+        try:
+            answer = await asyncio.shield(self._asked)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._asked = None
+            raise
+        self._asked = None
+        return answer
+
+    async def _attach(self) -> Way:
         stream = self._stream
         start = stream._start
         way = self._context._way()
         self._number = way.number()
+        try:
+            await way.request(
+                ATTACH,
+                self._number,
+                stream.stream,
+                self._name or "",
+                self._context.owner,
+                0 if start is None else 1 if start == PerperStream.BEGINNING else 2,
+                start or 0,
+                0,
+                0,
+                stream.localToData,
+            )
+        except asyncio.CancelledError:
+            way.send(DETACH, self._number)
+            raise
         self._way = way
-        await way.request(
-            ATTACH,
-            self._number,
-            stream.stream,
-            self._name or "",
-            self._context.owner,
-            0 if start is None else 1 if start == PerperStream.BEGINNING else 2,
-            start or 0,
-            0,
-            0,
-            stream.localToData,
-        )
+        return way
 
     def _acknowledge(self) -> None:
         """Whoever asks for the next item has processed the one before."""
         self._due = False
-        if self._next > 0 and self._way is not None:
+        if self._next > 0:
             self._send(PROCESSED, self._number, self._keys[self._next - 1])
+        self._wind()
 
     def _send(self, operation: int, *fields: Any) -> None:
         # At once, from whichever thread drops the iterator: another listener of that name may be about to attach.
@@ -273,6 +294,8 @@ class _Listener:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._asked is not None and not self._asked.done():
+            self._asked.get_loop().call_soon_threadsafe(self._asked.cancel)
         if self._way is not None:
             if 1 < self._next <= len(self._keys):
                 self._send(PROCESSED, self._number, self._keys[self._next - 2])
@@ -339,8 +362,7 @@ def query_stream(stream: PerperStream, type_name: str, sql_condition: str, *sql_
 
 
 class StreamWriter:
-    """
-    Writes many items, as fast as they come. It waits only while too much is on its way.
+    """Writes many items, as fast as they come. It waits only while too much is on its way.
 
     As an asynchronous context manager it ends with `flush`.
     """

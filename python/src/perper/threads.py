@@ -58,8 +58,7 @@ def start(job: Callable[[], None]) -> None:
 
 
 async def run(function: Callable[..., T], *arguments: object) -> T:
-    """
-    Call a function in a thread, in the present context, and wait for what it returns.
+    """Call a function in a thread, in the present context, and wait for what it returns.
 
     Cancelling this does not stop the function: nothing can.
     """

@@ -16,8 +16,7 @@ class Tagged(NamedTuple):
 
 
 class Entries(tuple[tuple[Any, Any], ...]):
-    """
-    The entries of a map that a `dict` cannot hold.
+    """The entries of a map that a `dict` cannot hold.
 
     Either Python takes two of the keys for equal that are different (`1` and `True`), or the map is itself a key.
     """
