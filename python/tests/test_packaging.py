@@ -22,17 +22,14 @@ def test_importing_starts_no_threads_and_loads_little():
         [
             sys.executable,
             "-c",
-            "import sys, threading, perper; print(threading.active_count(), "
-            "sorted({'pytest', 'uuid', 'decimal', 'dataclasses', 'multiprocessing'} & set(sys.modules)))",
+            "import sys, threading, perper; print(threading.active_count(), 'pytest' in sys.modules)",
         ],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    assert done.stdout.split(maxsplit=1)[0] == "1"
-    assert "'pytest'" not in done.stdout
-    assert "'multiprocessing'" not in done.stdout
+    assert done.stdout == "1 False\n"
 
 
 def test_everything_that_is_offered_is_there():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -188,6 +189,7 @@ class Session:
         identity_files: tuple[str, str] | None = None,
     ) -> Session:
         """Begin to connect. Requests wait until there is a connection."""
+        _follow_log()
         connection = _native.Connection(
             endpoint=endpoint or default_endpoint(),
             token=token,
@@ -243,6 +245,36 @@ class Session:
         self.port.submit(operation, 0, *fields)
         self.port.flush()
 
+
+_following = threading.Lock()
+
+
+def _follow_log() -> None:
+    """Hand on what the core logs. One thread of the process does, from the first connection on."""
+
+    def follow() -> None:
+        while True:
+            try:
+                lines = _native.take_log()
+            except Exception:
+                # The interpreter ends.
+                return
+            for level, place, message in lines:
+                logging.getLogger(place).log(level, message)
+
+    if _following.acquire(blocking=False):
+        threading.Thread(target=follow, name="perper-log", daemon=True).start()
+
+
+def _forked() -> None:
+    global _following
+    # The thread is not here.
+    _following = threading.Lock()
+    _endpoints.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 _endpoints: list[str] = []
 
