@@ -299,6 +299,9 @@ impl Broker {
 
     pub(super) fn check_lease(self: &Arc<Self>, id: SessionId) {
         let Some(session) = self.session(id) else { return };
+        if self.engine.find_session(id) == Some(Place::Elsewhere) {
+            return self.let_go(id);
+        }
         let now = self.clock.now();
         let lease = Timestamp(session.last_seen.load(Ordering::Relaxed))
             .plus(milliseconds(self.config.session_lease));

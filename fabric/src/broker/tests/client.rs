@@ -147,7 +147,7 @@ impl Client {
                 let mut key = first;
                 for (at, item) in batch.values.chunks(2).enumerate() {
                     if at > 0 {
-                        key += batch.key_deltas.get(at - 1).copied().map_or(1, |delta| delta as i64);
+                        key += batch.key_deltas.get(at - 1).copied().unwrap_or(1);
                     }
                     items.push((key, item[1]));
                 }
