@@ -151,6 +151,31 @@ fn a_tree_is_cancelled_from_the_other_server() {
 }
 
 #[test]
+fn what_is_claimed_for_a_session_that_is_gone_is_given_back() {
+    under_seeds(60, async |servers| {
+        let mut caller = servers.client(1, 1).await;
+        let mut gone = servers.client(0, 2).await;
+        gone.listen(20).await;
+        let calls: Vec<_> = (0..10_u8)
+            .map(|byte| caller.ask(Asked::CreateExecution(call(&format!("e{byte}"), byte))))
+            .collect();
+        for _ in 0..servers.seed {
+            tokio::task::yield_now().await;
+        }
+        gone.close();
+        let mut worker = servers.client(0, 3).await;
+        worker.listen(20).await;
+        for _ in &calls {
+            let activation = worker.activation().await;
+            worker.carry_out(complete(&activation)).await.unwrap();
+        }
+        for call in calls {
+            assert_eq!(caller.completion(call).await.error, None);
+        }
+    });
+}
+
+#[test]
 fn a_caller_that_goes_takes_its_calls_with_it() {
     under_seeds(15, async |servers| {
         let mut worker = servers.client(1, 2).await;

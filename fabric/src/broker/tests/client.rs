@@ -101,6 +101,11 @@ impl Client {
         self.send(v1::ClientFrame { received: vec![sequence], ..Default::default() });
     }
 
+    /// Ends the session.
+    pub(super) fn close(&self) {
+        self.send(v1::ClientFrame { close: true, ..Default::default() });
+    }
+
     /// A sign of life, and that outcomes up to a sequence need not be kept.
     pub(super) fn acknowledge(&self, acknowledged: u64) {
         self.send(v1::ClientFrame { acknowledged, ..Default::default() });
