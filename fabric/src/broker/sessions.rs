@@ -206,7 +206,8 @@ impl Broker {
             state: Mutex::default(),
             unreceived: Mutex::default(),
         };
-        lock(&self.sessions).insert(id, Arc::new(session));
+        // Two streams of a client may open its session at once; what the first has begun stays.
+        lock(&self.sessions).entry(id).or_insert_with(|| Arc::new(session));
         let until = now.plus(milliseconds(self.config.session_lease));
         self.timers.set(Timer::Lease(id), self.clock.instant(until));
     }
