@@ -12,9 +12,7 @@ use perper::{
     },
 };
 use perper_fabric::{Config, RunningFabric};
-use proxy::Proxy;
-
-mod proxy;
+use perper_proxy::{Cut, Proxy};
 
 /// Long enough for any machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +21,7 @@ async fn start() -> (RunningFabric, Proxy, Fabric) {
     let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     let server = perper_fabric::Fabric::start(config).await.expect("a server");
     let proxy = Proxy::start(server.address()).await;
-    let fabric = connect(proxy.address).await;
+    let fabric = connect(proxy.address()).await;
     (server, proxy, fabric)
 }
 
@@ -56,37 +54,20 @@ fn listen(fabric: &Fabric) -> Listen {
     fabric.listen(ListenOptions { filters: vec![filter], ..ListenOptions::default() })
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// It has taken effect, and its answer does not come.
-    Answer,
-    /// It does not arrive.
-    Request,
-}
-
-impl Proxy {
-    fn cut(&self, cut: Cut) {
-        match cut {
-            Cut::Answer => self.cut_next_answer(),
-            Cut::Request => self.cut_next_request(),
-        }
-    }
-}
-
 #[tokio::test]
 async fn lists_change_once() -> Result<()> {
     let (_server, proxy, fabric) = start().await;
     fabric.create_list("l", None, Bytes::new()).await?;
     for (round, cut) in [Cut::Answer, Cut::Request].into_iter().enumerate() {
         let round = round as u64;
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::Add(cbor("a"))).await?.count, 1, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::InsertAt(0, cbor("b"))).await?.count, 2, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let popped = fabric.update_list("l", ListOperation::Pop).await?;
         assert_eq!((popped.value, popped.count), (Some(cbor("a")), 1), "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::Dequeue).await?.value, Some(cbor("b")), "{cut:?}");
         assert_eq!(fabric.update_list("l", ListOperation::Count).await?.count, 0, "{cut:?}");
         assert_eq!(proxy.cuts(), 4 * (round + 1));
@@ -98,18 +79,18 @@ async fn lists_change_once() -> Result<()> {
 async fn dictionaries_change_once() -> Result<()> {
     let (_server, proxy, fabric) = start().await;
     for cut in [Cut::Answer, Cut::Request] {
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.create_dictionary("d", None, Vec::new(), Bytes::new()).await?;
         let key = cbor("k");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let set = DictionaryOperation::SetIfAbsent { key: key.clone(), value: cbor(1) };
         let set = fabric.update_dictionary("d", vec![set]).await?;
         assert!(set.failed_operation.is_none() && set.results[0].applied, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let remove = DictionaryOperation::GetAndRemove { key };
         let removed = fabric.update_dictionary("d", vec![remove]).await?;
         assert_eq!(removed.results[0].value, Some(cbor(1)), "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.destroy_dictionary("d").await?;
     }
     assert_eq!(proxy.cuts(), 8);
@@ -123,7 +104,7 @@ async fn executions_are_created_reserved_and_completed_once() -> Result<()> {
     for cut in [Cut::Answer, Cut::Request] {
         // The caller's side.
         let mut listening = listen(&worker);
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let call = fabric.call_execution(greet(&fabric, 1));
         let activation = activation(&mut listening).await?;
         assert_eq!(activation.attempt, 1);
@@ -136,7 +117,7 @@ async fn executions_are_created_reserved_and_completed_once() -> Result<()> {
         let mut listening = listen(&fabric);
         let call = worker.call_execution(greet(&worker, 2));
         let taken = self::activation(&mut listening).await?;
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let results = Ok(vec![cbor("two")]);
         fabric.complete_execution(taken.execution, taken.reservation, results).await?;
         assert_eq!(call.await?, [cbor("two")], "{cut:?}");
@@ -164,7 +145,7 @@ async fn a_reservation_outlives_its_connection() -> Result<()> {
     let call = caller.call_execution(greet(&caller, 1));
     let taken = activation(&mut listening).await?;
     for cut in [Cut::Answer, Cut::Request, Cut::Answer] {
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         worker.create_list("l", None, Bytes::new()).await?;
     }
     worker.complete_execution(taken.execution, taken.reservation, Ok(vec![cbor(1)])).await?;
@@ -178,15 +159,15 @@ async fn batches_are_appended_once() -> Result<()> {
     let options = StreamOptions { persistent: true, ..StreamOptions::default() };
     for cut in [Cut::Answer, Cut::Request] {
         let stream = fabric.new_id();
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.create_stream(NewStream { options: options.clone(), ..NewStream::new(&stream) }).await?;
         let writer = fabric.writer(WriterOptions::new(&stream));
         for number in 0..10 {
-            proxy.cut(cut);
+            proxy.cut_next(cut);
             writer.write(&cbor(number)).await?;
             writer.flush().await?;
         }
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.complete_stream(stream.as_str(), Bytes::new(), None).await?;
         let page = fabric.read_items(stream.as_str(), None, 0).await?;
         let values: Vec<i32> = page.batches.into_iter().flatten().map(|item| read(&item.value)).collect();
@@ -201,7 +182,7 @@ async fn a_stream_survives_any_number_of_cuts_on_either_side() -> Result<()> {
     const ITEMS: i64 = 20_000;
     let (server, proxy, source) = start().await;
     let sink_proxy = Proxy::start(server.address()).await;
-    let sink = connect(sink_proxy.address).await;
+    let sink = connect(sink_proxy.address()).await;
     source.create_stream(NewStream::new("s")).await?;
     let mut listener =
         sink.attach_listener(ListenerOptions { from: ListenFrom::Beginning, ..ListenerOptions::new("s") });
@@ -235,7 +216,7 @@ async fn calls_survive_any_number_of_cuts_on_either_side() -> Result<()> {
     const CALLS: i64 = 500;
     let (server, proxy, caller) = start().await;
     let worker_proxy = Proxy::start(server.address()).await;
-    let worker = connect(worker_proxy.address).await;
+    let worker = connect(worker_proxy.address()).await;
     let serving = tokio::spawn({
         let worker = worker.clone();
         async move {

@@ -40,8 +40,9 @@ impl Broker {
         request: v1::StopInstanceRequest,
     ) {
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
+        let identity = Identity { session: connection.session, sequence };
         tokio::spawn(async move {
-            let outcome = broker.stop_instance(request).await;
+            let outcome = broker.stop_instance(request, Some(identity)).await;
             let outcome = outcome.map(|response| Some(Response::StopInstance(response)));
             connection.answer(metrics::Operation::StopInstance, sequence, outcome);
         });
@@ -98,27 +99,31 @@ impl Broker {
         // An application may have as many instances as others have objects: nothing for the usual log.
         tracing::debug!(instance, started = end.error.is_none(), "an instance was started");
         if end.error.is_some() {
-            self.stop_instance(v1::StopInstanceRequest { instance, force: true, ..Default::default() })
+            self.stop_instance(v1::StopInstanceRequest { instance, force: true, ..Default::default() }, None)
                 .await?;
         }
         Ok(v1::StartInstanceResponse { end: Some(end), incarnation })
     }
 
     /// Stops an instance: no new calls, Stop, the rest cancelled, its property destroyed, and itself last.
+    ///
+    /// Whether it existed is decided by the mark that begins the stop, and kept with it under the identity: a repeat finds
+    /// the mark's outcome, and of the rest whatever is left to do.
     pub(crate) async fn stop_instance(
         self: &Arc<Self>,
         request: v1::StopInstanceRequest,
+        identity: Option<Identity>,
     ) -> Result<v1::StopInstanceResponse> {
         let instance = request.instance;
-        let Some(registered) = self.view(&instance).await?.filter(|it| it.agent == REGISTRY) else {
-            return Ok(v1::StopInstanceResponse { existed: false });
-        };
         let begin = ExecutionRequest::BeginStop { instance: instance.clone(), force: request.force };
-        match self.request(begin).await {
+        match self.apply(Operation { identity, request: Request::Execution(begin) }).await {
             Err(error) if error.known_reason() == Some(Reason::NotFound) => {
                 return Ok(v1::StopInstanceResponse { existed: false });
             }
             other => other?,
+        };
+        let Some(registered) = self.view(&instance).await?.filter(|it| it.agent == REGISTRY) else {
+            return Ok(v1::StopInstanceResponse { existed: true });
         };
         if !request.force {
             let stop = v1::CreateExecutionRequest {
@@ -192,7 +197,7 @@ impl Broker {
                         force: true,
                         ..Default::default()
                     };
-                    Box::pin(self.stop_instance(stop)).await?;
+                    Box::pin(self.stop_instance(stop, None)).await?;
                 }
                 _ => {
                     self.gone(ExecutionRequest::End(id.to_string(), EndReason::OwnerGone).into()).await?;
@@ -248,7 +253,7 @@ impl Broker {
         let (broker, instance) = (Arc::clone(self), instance.to_owned());
         self.runtime.spawn(async move {
             let stop = v1::StopInstanceRequest { instance: instance.clone(), force, ..Default::default() };
-            log_failure(&instance, broker.stop_instance(stop).await);
+            log_failure(&instance, broker.stop_instance(stop, None).await);
         });
     }
 

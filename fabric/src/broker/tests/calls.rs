@@ -116,6 +116,33 @@ fn a_second_caller_attaches_and_both_get_the_end() {
 }
 
 #[test]
+fn who_waits_is_told_what_is_left_of_an_execution() {
+    under_seeds(40, async |servers| {
+        let mut waiting = servers.client(0, 1).await;
+        let mut other = servers.client(1, 2).await;
+        let manual = v1::CreateExecutionRequest { manual: true, wait: false, ..call("e", 0) };
+        other.carry_out(Asked::CreateExecution(manual)).await.unwrap();
+        let wait = v1::WaitExecutionRequest { execution: "e".into() };
+        let wait = waiting.ask(Asked::WaitExecution(wait));
+        waiting.outcome(wait).await.unwrap();
+        // Both in one step, so that the end need not be told any more when the removal is.
+        let done = v1::CompleteExecutionRequest {
+            execution: "e".into(),
+            results: vec![value(7)],
+            ..Default::default()
+        };
+        let forget = v1::ForgetExecutionRequest { execution: "e".into(), identity: None };
+        other.ask_all(vec![Asked::CompleteExecution(done), Asked::ForgetExecution(forget)]);
+        let end = waiting.completion(wait).await;
+        match end.error {
+            None => assert_eq!(end.results, [value(7)]),
+            Some(error) => assert_eq!(error.reason, "EXECUTION_COMPLETED"),
+        }
+        servers.nobody_waits().await;
+    });
+}
+
+#[test]
 fn a_tree_is_cancelled_from_the_other_server() {
     under_seeds(40, async |servers| {
         let mut caller = servers.client(0, 1).await;
