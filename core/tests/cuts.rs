@@ -12,9 +12,7 @@ use perper::{
     },
 };
 use perper_fabric::{Config, RunningFabric};
-use proxy::Proxy;
-
-mod proxy;
+use perper_proxy::Proxy;
 
 /// Long enough for any machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +21,7 @@ async fn start() -> (RunningFabric, Proxy, Fabric) {
     let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     let server = perper_fabric::Fabric::start(config).await.expect("a server");
     let proxy = Proxy::start(server.address()).await;
-    let fabric = connect(proxy.address).await;
+    let fabric = connect(proxy.address()).await;
     (server, proxy, fabric)
 }
 
@@ -201,7 +199,7 @@ async fn a_stream_survives_any_number_of_cuts_on_either_side() -> Result<()> {
     const ITEMS: i64 = 20_000;
     let (server, proxy, source) = start().await;
     let sink_proxy = Proxy::start(server.address()).await;
-    let sink = connect(sink_proxy.address).await;
+    let sink = connect(sink_proxy.address()).await;
     source.create_stream(NewStream::new("s")).await?;
     let mut listener =
         sink.attach_listener(ListenerOptions { from: ListenFrom::Beginning, ..ListenerOptions::new("s") });
@@ -235,7 +233,7 @@ async fn calls_survive_any_number_of_cuts_on_either_side() -> Result<()> {
     const CALLS: i64 = 500;
     let (server, proxy, caller) = start().await;
     let worker_proxy = Proxy::start(server.address()).await;
-    let worker = connect(worker_proxy.address).await;
+    let worker = connect(worker_proxy.address()).await;
     let serving = tokio::spawn({
         let worker = worker.clone();
         async move {

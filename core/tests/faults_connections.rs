@@ -5,12 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use load::Load;
 use perper::protocol::{Fabric, Settings};
 use perper_fabric::Config;
+use perper_proxy::Proxy;
 use process::Process;
-use proxy::Proxy;
 
 mod load;
 mod process;
-mod proxy;
 
 /// How long the connection is away: what the Fabric promises to bear, with room to its grace of 5 s.
 const OUTAGE: Duration = Duration::from_secs(3);
@@ -25,7 +24,7 @@ async fn a_connection_that_is_away_for_3_s_does_not_show() {
     let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     let server = perper_fabric::Fabric::start(config).await.expect("a server");
     let proxy = Proxy::start(server.address()).await;
-    let (caller, worker) = (connect(proxy.address).await, connect(proxy.address).await);
+    let (caller, worker) = (connect(proxy.address()).await, connect(proxy.address()).await);
     let load = Load::start(&caller, &worker).await;
     proxy.go_down();
     // Not to win a race: this is the fault.

@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -30,9 +30,44 @@ pub(super) struct Items {
     random: StdRng,
     /// Batches acknowledged.
     acknowledged: AtomicU64,
-    /// First keys as acknowledged, of batches that were not read since.
-    keys: Mutex<VecDeque<(u64, i64)>>,
+    // A plain mutex: held for a look.
+    first_keys: Mutex<FirstKeys>,
     place: Place,
+}
+
+/// The first keys of batches that were acknowledged or read, but not both yet: each comes from two sides, and an answer
+/// may arrive after what it answers has been read.
+#[derive(Debug, Default)]
+struct FirstKeys {
+    acknowledged: VecDeque<(u64, i64)>,
+    read: VecDeque<(u64, i64)>,
+}
+
+impl FirstKeys {
+    /// A batch was acknowledged with that key; an error is the key that was read for it, if that is another.
+    fn acknowledge(&mut self, batch: u64, key: i64) -> Result<(), i64> {
+        Self::meet(&mut self.read, &mut self.acknowledged, batch, key)
+    }
+
+    /// A batch was read from that key on; an error is the key that it was acknowledged with, if that is another.
+    fn read(&mut self, batch: u64, key: i64) -> Result<(), i64> {
+        Self::meet(&mut self.acknowledged, &mut self.read, batch, key)
+    }
+
+    /// Both sides tell batches in order and leave none out, so the other side's first is the one, or it has not come.
+    fn meet(
+        others: &mut VecDeque<(u64, i64)>,
+        own: &mut VecDeque<(u64, i64)>,
+        batch: u64,
+        key: i64,
+    ) -> Result<(), i64> {
+        let Some((_, other)) = others.front().copied().filter(|(other, _)| *other == batch) else {
+            own.push_back((batch, key));
+            return Ok(());
+        };
+        others.pop_front();
+        if other == key { Ok(()) } else { Err(other) }
+    }
 }
 
 /// How far the reader is.
@@ -60,14 +95,14 @@ impl Items {
             stream,
             random,
             acknowledged: AtomicU64::new(0),
-            keys: Mutex::default(),
+            first_keys: Mutex::default(),
             place: Place::default(),
         })
     }
 
     /// Writes and reads until told to stop; all is answered then.
     pub(super) async fn run(&mut self) -> Result<(), Found> {
-        let Items { load, writer, reader, stream, random, acknowledged, keys, place } = self;
+        let Items { load, writer, reader, stream, random, acknowledged, first_keys, place } = self;
         let writing = async {
             let mut replies = VecDeque::new();
             let mut number = 0;
@@ -78,18 +113,18 @@ impl Items {
                 replies.push_back((number, writer.write_items(stream.clone(), Bytes::new(), values)));
                 number += 1;
                 if replies.len() >= IN_FLIGHT {
-                    settle(load, &mut replies, acknowledged, keys).await?;
+                    settle(load, &mut replies, acknowledged, first_keys).await?;
                 }
             }
             while !replies.is_empty() {
-                settle(load, &mut replies, acknowledged, keys).await?;
+                settle(load, &mut replies, acknowledged, first_keys).await?;
             }
             Ok(())
         };
         let reading = async {
             while !load.stopped() {
                 let seen = load.tally().counts()[Kind::Batch as usize];
-                read(load, reader, stream, place, acknowledged, keys).await?;
+                read(load, reader, stream, place, acknowledged, first_keys).await?;
                 tokio::select! {
                     () = load.tally().more(Kind::Batch, seen) => {}
                     () = load.stop() => {}
@@ -102,25 +137,40 @@ impl Items {
 
     /// Reads what is left, to the very end.
     pub(super) async fn verify(&mut self) -> Result<(), Found> {
-        let Items { load, reader, stream, acknowledged, keys, place, .. } = self;
-        read(load, reader, stream, place, acknowledged, keys).await?;
-        let left = keys.get_mut().unwrap_or_else(PoisonError::into_inner).len();
-        if left > 0 {
-            return Err(load.tally().lost(format!("{left} acknowledged batches are not in stream {stream}")));
+        let Items { load, reader, stream, acknowledged, first_keys, place, .. } = self;
+        read(load, reader, stream, place, acknowledged, first_keys).await?;
+        let FirstKeys { acknowledged, read } = &*lock(first_keys);
+        if let Some((batch, key)) = acknowledged.front() {
+            let (count, text) = (acknowledged.len(), format!("batch {batch} at key {key}"));
+            return Err(load
+                .tally()
+                .lost(format!("{count} batches are not in stream {stream}, first {text}")));
+        }
+        if let Some((batch, key)) = read.front() {
+            let text =
+                format!("stream {stream} has batch {batch} at key {key}, which was never acknowledged");
+            return Err(load.tally().wrong(text));
         }
         Ok(())
     }
+}
+
+fn lock(first_keys: &Mutex<FirstKeys>) -> MutexGuard<'_, FirstKeys> {
+    first_keys.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn settle(
     load: &Load,
     replies: &mut VecDeque<(u64, Reply<i64>)>,
     acknowledged: &AtomicU64,
-    keys: &Mutex<VecDeque<(u64, i64)>>,
+    first_keys: &Mutex<FirstKeys>,
 ) -> Result<(), Found> {
     let Some((number, reply)) = replies.pop_front() else { return Ok(()) };
     let key = load.ok(reply, "writing items").await?;
-    keys.lock().unwrap_or_else(PoisonError::into_inner).push_back((number, key));
+    if let Err(read) = lock(first_keys).acknowledge(number, key) {
+        let text = format!("batch {number} was acknowledged with key {key}, but read from key {read} on");
+        return Err(load.tally().wrong(text));
+    }
     acknowledged.store(number + 1, Ordering::Release);
     load.tally().acknowledge(Kind::Batch);
     Ok(())
@@ -133,7 +183,7 @@ async fn read(
     stream: &str,
     place: &mut Place,
     acknowledged: &AtomicU64,
-    keys: &Mutex<VecDeque<(u64, i64)>>,
+    first_keys: &Mutex<FirstKeys>,
 ) -> Result<(), Found> {
     let due = acknowledged.load(Ordering::Acquire);
     loop {
@@ -142,7 +192,7 @@ async fn read(
         let mut came = false;
         for item in page.batches.into_iter().flatten() {
             came = true;
-            check(load, stream, place, keys, &item)?;
+            check(load, stream, place, first_keys, &item)?;
         }
         if !came {
             break;
@@ -162,7 +212,7 @@ fn check(
     load: &Load,
     stream: &str,
     place: &mut Place,
-    keys: &Mutex<VecDeque<(u64, i64)>>,
+    first_keys: &Mutex<FirstKeys>,
     item: &Item,
 ) -> Result<(), Found> {
     let (batch, index, count): (u64, u64, u64) = load.read(&item.value, "an item")?;
@@ -176,16 +226,11 @@ fn check(
     if place.last_key.is_some_and(|last| item.key <= last) {
         return Err(load.tally().wrong(text()));
     }
-    if index == 0 {
-        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-        // Answers may come after what they answer has been read; then there is nothing to compare with yet.
-        while keys.front().is_some_and(|(number, _)| *number <= batch) {
-            let Some((number, key)) = keys.pop_front() else { break };
-            if number == batch && key != item.key {
-                let text = format!("{}, which was acknowledged with key {key}", text());
-                return Err(load.tally().wrong(text));
-            }
-        }
+    if index == 0
+        && let Err(key) = lock(first_keys).read(batch, item.key)
+    {
+        let text = format!("{}, which was acknowledged with key {key}", text());
+        return Err(load.tally().wrong(text));
     }
     place.last_key = Some(item.key);
     (place.batch, place.index) = if index + 1 == count { (batch + 1, 0) } else { (batch, index + 1) };

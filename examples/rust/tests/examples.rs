@@ -3,15 +3,25 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use perper::embedded::Embedded;
 
+/// How long an example may take: far more than it needs, so that one that hangs is a failure and not a silence.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Runs an example to its end.
 async fn run(program: &str, arguments: Vec<String>, fabric: &Embedded) -> Output {
-    let mut command = Command::new(program);
-    command.args(arguments).env("PERPER_FABRIC_ENDPOINT", fabric.endpoint()).stdin(Stdio::null());
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(&arguments)
+        .env("PERPER_FABRIC_ENDPOINT", fabric.endpoint())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
     let output =
-        tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it starts");
+        output.unwrap_or_else(|_| panic!("{program} {arguments:?} came to no end within {PATIENCE:?}"));
+    let output = output.expect("it starts");
     assert!(output.status.success(), "{output:?}");
     output
 }

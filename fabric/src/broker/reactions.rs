@@ -113,7 +113,7 @@ impl Broker {
 /// What listeners of a generator's stream are told when the generator failed.
 fn generator_error(error: v1::Error, ended: &Ended) -> v1::Error {
     match &ended.end.failure {
-        Some(failure) => error.with("type", &failure.r#type).with("stack_trace", &failure.stack_trace),
+        Some(failure) => error.with_failure(failure),
         None => error,
     }
 }

@@ -19,12 +19,14 @@ const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 const DATA: u8 = 0;
 
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+/// A proxy in front of one server. It lasts as long as the runtime that it was started on.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
     plan: Arc<Plan>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Plan {
     /// How many DATA frames of the server still pass; negative: all.
     answers: AtomicI64,
@@ -37,9 +39,9 @@ struct Plan {
     down: watch::Sender<bool>,
 }
 
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 impl Proxy {
-    pub(crate) async fn start(server: SocketAddr) -> Self {
+    /// Starts one on a free port of loopback.
+    pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let plan = Arc::new(Plan { answers: (-1).into(), requests: (-1).into(), ..Plan::default() });
@@ -62,37 +64,45 @@ impl Proxy {
         Proxy { address, plan }
     }
 
+    /// Where clients connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Cuts the connection in place of the next frame of the server: what it answers has happened, and is not told.
-    pub(crate) fn cut_next_answer(&self) {
+    pub fn cut_next_answer(&self) {
         self.plan.answers.store(0, Ordering::SeqCst);
     }
 
     /// Cuts the connection in place of the next frame of the client: what it asks for does not arrive.
-    pub(crate) fn cut_next_request(&self) {
+    pub fn cut_next_request(&self) {
         self.plan.requests.store(0, Ordering::SeqCst);
     }
 
     /// Cuts after every so many frames of the server, again and again.
-    pub(crate) fn cut_every(&self, answers: u64) {
+    pub fn cut_every(&self, answers: u64) {
         self.plan.every.store(answers, Ordering::SeqCst);
         self.plan.answers.store(answers as i64, Ordering::SeqCst);
     }
 
-    pub(crate) fn cut_no_more(&self) {
+    /// Lets everything pass.
+    pub fn cut_no_more(&self) {
         self.plan.answers.store(-1, Ordering::SeqCst);
         self.plan.requests.store(-1, Ordering::SeqCst);
     }
 
     /// Cuts every connection, and those that come, until [`come_up`](Self::come_up).
-    pub(crate) fn go_down(&self) {
+    pub fn go_down(&self) {
         self.plan.down.send_replace(true);
     }
 
-    pub(crate) fn come_up(&self) {
+    /// Lets connections be made again.
+    pub fn come_up(&self) {
         self.plan.down.send_replace(false);
     }
 
-    pub(crate) fn cuts(&self) -> u64 {
+    /// How many connections have been cut within.
+    pub fn cuts(&self) -> u64 {
         self.plan.cuts.load(Ordering::SeqCst)
     }
 }
