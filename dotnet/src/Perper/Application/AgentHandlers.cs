@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 
@@ -67,7 +68,7 @@ namespace Perper.Application
             deploy is not null,
             upgrade is not null,
             enter is not null,
-            (ulong)configuration.Concurrency,
+            (ulong)Math.Max(1, configuration.Concurrency),
             0,
             workgroup);
     }

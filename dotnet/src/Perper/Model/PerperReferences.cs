@@ -106,18 +106,27 @@ namespace Perper.Model
         /// <param name="stride">The distance of two keys of a packed stream; 0 for an unpacked one.</param>
         /// <param name="localToData">Read only the items that are stored where the reader is.</param>
         public PerperStream(string stream, long startIndex = StartIndexLatest, long stride = 0, bool localToData = false)
+            : this(stream, startIndex == StartIndexLatest ? null : startIndex, stride, localToData, null)
+        {
+        }
+
+        private PerperStream(string stream, long? start, long stride, bool localToData, IReadOnlyDictionary<string, object?>? options)
         {
             Stream = stream;
-            StartIndex = startIndex;
+            Start = start;
             Stride = stride;
             LocalToData = localToData;
+            Options = options;
         }
 
         /// <summary>Id of the stream.</summary>
         public string Stream { get; }
 
-        /// <summary>The key to read from, inclusive.</summary>
-        public long StartIndex { get; }
+        /// <summary>The key to read from, inclusive; <see cref="StartIndexLatest"/> for what comes after the latest item.</summary>
+        public long StartIndex => Start ?? StartIndexLatest;
+
+        /// <summary>The key to read from, told apart from none: −1 is a key as well.</summary>
+        internal long? Start { get; }
 
         /// <summary>The distance of two keys of a packed stream.</summary>
         public long Stride { get; }
@@ -126,7 +135,7 @@ namespace Perper.Model
         public bool LocalToData { get; }
 
         /// <summary>Whether it is read from a key rather than from the latest item on.</summary>
-        public bool IsReplayed => StartIndex != StartIndexLatest;
+        public bool IsReplayed => Start.HasValue;
 
         /// <summary>Whether its keys are a fixed distance apart.</summary>
         public bool IsPacked => Stride != 0;
@@ -134,14 +143,16 @@ namespace Perper.Model
         /// <inheritdoc />
         public override string ToString() => $"PerperStream({Stream}, from: {StartIndex}, stride: {Stride}, local: {LocalToData})";
 
-        internal PerperStream With(long startIndex, bool localToData) => new(Stream, startIndex, Stride, localToData) { Options = Options };
+        internal PerperStream With(long? start, bool localToData) => new(Stream, start, Stride, localToData, Options);
+
+        internal static PerperStream At(string stream, long? start, long stride, bool localToData) => new(stream, start, stride, localToData, null);
 
         internal override (string, string, IEnumerable<KeyValuePair<string, object?>>) ToParts()
         {
             var options = new List<KeyValuePair<string, object?>>();
-            if (IsReplayed)
+            if (Start is { } start)
             {
-                options.Add(new("start", StartIndex));
+                options.Add(new("start", start));
             }
 
             if (IsPacked)

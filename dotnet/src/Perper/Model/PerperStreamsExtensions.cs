@@ -9,13 +9,13 @@ namespace Perper.Model
     {
         /// <summary>The same stream, read from the first item kept; or, with false, from the latest on.</summary>
         public static PerperStream Replay(this PerperStream stream, bool replay = true) =>
-            stream.With(replay ? PerperStream.StartIndexBeginning : PerperStream.StartIndexLatest, stream.LocalToData);
+            stream.With(replay ? PerperStream.StartIndexBeginning : null, stream.LocalToData);
 
         /// <summary>The same stream, read from a key on, inclusive.</summary>
         public static PerperStream Replay(this PerperStream stream, long replayFromKey) => stream.With(replayFromKey, stream.LocalToData);
 
         /// <summary>The same stream, of which only the items are read that are stored where the reader is.</summary>
-        public static PerperStream LocalToData(this PerperStream stream, bool localToData = true) => stream.With(stream.StartIndex, localToData);
+        public static PerperStream LocalToData(this PerperStream stream, bool localToData = true) => stream.With(stream.Start, localToData);
 
         /// <summary>Creates a blank stream, which anybody may write.</summary>
         public static async Task<PerperStream> CreateAsync(this IPerperStreams streams, PerperStreamOptions options)

@@ -32,8 +32,8 @@ namespace Perper.Protocol
                 record.WriteText(it.stream.Stream);
                 record.WriteText(it.name);
                 record.WriteText(it.Owner);
-                record.WriteU8(it.stream.StartIndex switch { PerperStream.StartIndexLatest => 0, PerperStream.StartIndexBeginning => 1, _ => 2 });
-                record.WriteI64(it.stream.IsReplayed ? it.stream.StartIndex : 0);
+                record.WriteU8(it.stream.Start switch { null => 0, PerperStream.StartIndexBeginning => 1, _ => 2 });
+                record.WriteI64(it.stream.Start ?? 0);
                 record.WriteU64(0);
                 record.WriteU64(0);
                 record.WriteBool(it.stream.LocalToData);

@@ -112,32 +112,29 @@ namespace Perper.Protocol
         /// <summary>The converter of a type. Looked up through a static field, which costs nothing once it is there.</summary>
         internal static class Of<T>
         {
-            internal static readonly ValueConverter<T> Instance = (ValueConverter<T>)Create(typeof(T));
+            internal static readonly ValueConverter<T> Instance = Make();
+
+            private static ValueConverter<T> Make()
+            {
+                try
+                {
+                    return (ValueConverter<T>)Create(typeof(T));
+                }
+                catch (PerperValueException error)
+                {
+                    return new NoConverter<T>(error.Kind, error.Message);
+                }
+            }
         }
 
         internal static ValueConverter For(Type type) => Untyped.GetOrAdd(type, static type =>
         {
-            var field = typeof(Of<>).MakeGenericType(type).GetField("Instance", BindingFlags.Static | BindingFlags.NonPublic)!;
-            try
-            {
-                return (ValueConverter)field.GetValue(null)!;
-            }
-            catch (TargetInvocationException error) when (error.InnerException is TypeInitializationException { InnerException: PerperValueException inner })
-            {
-                throw inner;
-            }
+            return (ValueConverter)typeof(Of<>).MakeGenericType(type).GetField("Instance", BindingFlags.Static | BindingFlags.NonPublic)!.GetValue(null)!;
         });
 
         internal static void Write<T>(ValueWriter writer, T value)
         {
-            try
-            {
-                Of<T>.Instance.Write(writer, value);
-            }
-            catch (TypeInitializationException error) when (error.InnerException is PerperValueException inner)
-            {
-                throw inner;
-            }
+            Of<T>.Instance.Write(writer, value);
         }
 
         /// <summary>Writes an object by what it is rather than by what it was declared as.</summary>
@@ -418,7 +415,7 @@ namespace Perper.Protocol
                         return reader.ReadBoolean();
                     case ValueKind.Integer:
                         var integer = reader.ReadInteger();
-                        return integer >= long.MinValue && integer <= long.MaxValue ? (long)integer : integer;
+                        return integer >= long.MinValue && integer <= long.MaxValue ? (object)(long)integer : integer;
                     case ValueKind.Float:
                         return reader.ReadDouble();
                     case ValueKind.Text:
@@ -456,6 +453,31 @@ namespace Perper.Protocol
 
                 return entries.All(entry => entry.Key is not null) ? entries.ToDictionary(entry => entry.Key!, entry => entry.Value) : entries;
             }
+        }
+
+        /// <summary>For a type that cannot be a value: says so where one of it is met, so that the path is told.</summary>
+        private sealed class NoConverter<T> : ValueConverter<T>
+        {
+            private readonly string kind;
+            private readonly string why;
+
+            internal NoConverter(string kind, string why)
+            {
+                this.kind = kind;
+                this.why = why;
+            }
+
+            public override void Write(ValueWriter writer, T value)
+            {
+                if (value is not null)
+                {
+                    throw new PerperValueException(kind, why);
+                }
+
+                writer.WriteNull();
+            }
+
+            public override T Read(ref ValueReader reader) => throw new PerperValueException(kind, why);
         }
 
         private sealed class NullableConverter<T> : ValueConverter<T?> where T : struct
@@ -747,6 +769,17 @@ namespace Perper.Protocol
                 return Expression.Lambda<Func<IEnumerable<T>, TCollection>>(Expression.Convert(Expression.New(constructor, elements), typeof(TCollection)), elements).Compile();
             }
 
+            // ImmutableArray<T> and its like, and whatever else has a factory beside it; their Add throws.
+            var factory = type.IsGenericType
+                ? type.Assembly.GetType($"{type.Namespace}.{type.Name.Split('`')[0]}")?.GetMethods(BindingFlags.Public | BindingFlags.Static)
+                    .FirstOrDefault(method => method.Name == "CreateRange" && method.GetGenericArguments().Length == type.GetGenericArguments().Length && method.GetParameters().Length == 1)
+                : null;
+            if (factory is not null)
+            {
+                var create = factory.MakeGenericMethod(type.GetGenericArguments());
+                return elements => (TCollection)create.Invoke(null, new object[] { elements })!;
+            }
+
             if (!type.IsAbstract && typeof(ICollection<T>).IsAssignableFrom(type) && (type.IsValueType || type.GetConstructor(Type.EmptyTypes) is not null))
             {
                 return elements =>
@@ -759,17 +792,6 @@ namespace Perper.Protocol
 
                     return (TCollection)collection;
                 };
-            }
-
-            // ImmutableArray<T> and its like, and whatever else has a factory beside it.
-            var factory = type.IsGenericType
-                ? type.Assembly.GetType($"{type.Namespace}.{type.Name.Split('`')[0]}")?.GetMethods(BindingFlags.Public | BindingFlags.Static)
-                    .FirstOrDefault(method => method.Name == "CreateRange" && method.GetGenericArguments().Length == type.GetGenericArguments().Length && method.GetParameters().Length == 1)
-                : null;
-            if (factory is not null)
-            {
-                var create = factory.MakeGenericMethod(type.GetGenericArguments());
-                return elements => (TCollection)create.Invoke(null, new object[] { elements })!;
             }
 
             return null;
@@ -925,7 +947,7 @@ namespace Perper.Protocol
                 {
                     PerperAgent.Type => new PerperAgent(id, Option("instance", "")),
                     PerperExecution.Type => new PerperExecution(id),
-                    PerperStream.Type => new PerperStream(id, Option("start", PerperStream.StartIndexLatest), Option("stride", 0L), Option("localToData", false)),
+                    PerperStream.Type => PerperStream.At(id, Option<long?>("start", null), Option("stride", 0L), Option("localToData", false)),
                     PerperDictionary.Type => new PerperDictionary(id),
                     PerperList.Type => new PerperList(id),
                     _ => new PerperReference(type, id),

@@ -45,7 +45,8 @@ namespace Perper.Protocol
         internal ReadOnlyMemory<byte>? ReadOptional()
         {
             var length = ReadU32();
-            return length == uint.MaxValue ? null : Take((int)length);
+            // No value has no bytes: both stand for none.
+            return length is uint.MaxValue or 0 ? (ReadOnlyMemory<byte>?)null : Take((int)length);
         }
 
         internal string ReadText() => Encoding.UTF8.GetString(ReadBytes().Span);

@@ -159,6 +159,7 @@ namespace Perper.Protocol
         Cancel = 4,
         Stop = 5,
         ReleaseAll = 6,
+        Grant = 7,
         Call = 10,
         StartInstance = 11,
         StopInstance = 12,

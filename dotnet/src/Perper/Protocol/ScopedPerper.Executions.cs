@@ -155,12 +155,51 @@ namespace Perper.Protocol
                 0,
                 fabric.Configuration.Workgroup);
             var port = fabric.Serve(settings, activation => taken.Writer.TryWrite(activation));
-            await using var served = port.ConfigureAwait(false);
             _ = port.Ended.ContinueWith(ended => taken.Writer.TryComplete(ended.Result), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            await foreach (var activation in taken.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+            try
             {
-                yield return Hold(fabric, activation).Data;
+                while (true)
+                {
+                    // One for each that is asked for: what nobody has asked for is for other processes.
+                    port.Tell(Operation.Grant, 1UL, static (record, count) => record.WriteU64(count));
+                    Activation activation;
+                    try
+                    {
+                        activation = await taken.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                    }
+                    catch (ChannelClosedException closed)
+                    {
+                        if (closed.InnerException is not null)
+                        {
+                            throw closed.InnerException;
+                        }
+
+                        yield break;
+                    }
+
+                    yield return Hold(fabric, activation).Data;
+                }
             }
+            finally
+            {
+                _ = EndAsync(port);
+            }
+        }
+
+        /// <summary>Takes no more; what has been taken may still be completed.</summary>
+        private static async Task EndAsync(PortClient port)
+        {
+            try
+            {
+                port.Tell(Operation.Stop, 0, static (_, _) => { });
+                await port.Ended.ConfigureAwait(false);
+            }
+            catch (PerperException)
+            {
+                // It is over already.
+            }
+
+            await port.DisposeAsync().ConfigureAwait(false);
         }
 
         /// <summary>Lets the rest of the process find an execution that it has taken, until it is over.</summary>

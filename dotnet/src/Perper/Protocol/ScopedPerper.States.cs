@@ -115,12 +115,13 @@ namespace Perper.Protocol
             }).ConfigureAwait(false);
             var reader = new RecordReader(answer).Expect(7);
             var failed = reader.ReadI64();
-            if (reader.ReadCount() == 0)
+            // Where its condition did not hold, nothing else that is told counts.
+            if (reader.ReadCount() == 0 || failed >= 0)
             {
                 return (false, 0, null);
             }
 
-            return (reader.ReadBool() && failed < 0, reader.ReadU64(), reader.ReadOptional());
+            return (reader.ReadBool(), reader.ReadU64(), reader.ReadOptional());
         }
 
         private static void WriteUsed<T>(RecordWriter record, T value)
@@ -136,7 +137,7 @@ namespace Perper.Protocol
         }
 
         private static (bool, TValue) Found<TValue>((bool Applied, ulong, ReadOnlyMemory<byte>? Value) result) =>
-            result is { Applied: true, Value: { } value } ? (true, PerperValues.DeserializeTrusted<TValue>(value.Span)) : (false, default!);
+            result.Value is { } value ? (true, PerperValues.DeserializeTrusted<TValue>(value.Span)) : (false, default!);
 
         public Task SetAsync<TKey, TValue>(PerperDictionary dictionary, TKey key, TValue value) => Update(dictionary, Entry.Set, key, value);
 

@@ -237,7 +237,7 @@ namespace Perper.Protocol
 
             IEnumerable<TItem> Read()
             {
-                long? from = stream.StartIndex is PerperStream.StartIndexLatest or PerperStream.StartIndexBeginning ? null : stream.StartIndex;
+                var from = stream.Start == PerperStream.StartIndexBeginning ? null : stream.Start;
                 while (true)
                 {
                     var answer = Task.Run(() => scope.Port.RequestAsync(Operation.ReadItems, (stream, from), static (record, it) =>

@@ -198,7 +198,7 @@ namespace Perper.Protocol
         {
             var type = parameter.ParameterType.GetElementType()!;
             // One array in place of its elements, as C# itself allows; unless an element could be an array.
-            if (arguments.Count == next + 1 && Converters.For(type) is not null && type != typeof(object) && !type.IsArray
+            if (arguments.Count == next + 1 && type != typeof(object) && !type.IsArray
                 && (type == typeof(string) || !typeof(System.Collections.IEnumerable).IsAssignableFrom(type))
                 && new ValueReader(arguments[next].Span).Peek() == ValueKind.Array)
             {
