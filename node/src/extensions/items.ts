@@ -1,7 +1,6 @@
 import type { Context } from "./context.js";
 import type { Stream } from "../model/stream.js";
 import { Operation } from "../protocol/operations.js";
-import type { Pumped } from "../protocol/port.js";
 import { nothing, type Reader } from "../protocol/reader.js";
 import { Batch } from "../protocol/streams.js";
 
@@ -26,7 +25,7 @@ function batchOrEnd(reader: Reader): Batch | undefined {
 }
 
 /** A listener: items come in batches, and are handed out one by one. */
-abstract class Listener<T, R> implements AsyncIterableIterator<R>, Pumped {
+abstract class Listener<T, R> implements AsyncIterableIterator<R> {
   readonly #context: Context;
   readonly #stream: Stream<T>;
   readonly #options: ListenOptions;
@@ -90,7 +89,8 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R>, Pumped {
   async #fetch(): Promise<void> {
     this.#processed = undefined;
     try {
-      if (this.#number === 0) this.#attach();
+      if (this.#number === 0) await this.#attach();
+      if (this.#done) return;
       const batch = await this.#context.request(
         Operation.nextItems,
         (out) => out.u64(this.#number),
@@ -106,12 +106,13 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R>, Pumped {
     }
   }
 
-  #attach(): void {
+  /** The core keeps one that waits for a listener: first for this, then for items. */
+  async #attach(): Promise<void> {
     const context = this.#context;
     const stream = this.#stream;
     this.#number = context.port.newNumber();
     const { start } = stream;
-    const attached = context.request(
+    await context.request(
       Operation.attachListener,
       (out) => {
         out.u64(this.#number);
@@ -127,8 +128,6 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R>, Pumped {
       nothing,
       true,
     );
-    // Whatever is wrong, asking for items tells, too.
-    attached.catch(() => undefined);
   }
 
   #detach(): void {

@@ -2,7 +2,7 @@ import { writeValue } from "./context.js";
 import type { Stream } from "../model/stream.js";
 import type { Connection } from "../protocol/connection.js";
 import { Operation } from "../protocol/operations.js";
-import type { Port, Pumped } from "../protocol/port.js";
+import type { Port } from "../protocol/port.js";
 import { nothing } from "../protocol/reader.js";
 import { Writer } from "../values/writer.js";
 
@@ -18,7 +18,7 @@ interface Chunk {
 }
 
 /** Writes items to a stream, many at a time. */
-export class StreamWriter<T = unknown> implements Pumped {
+export class StreamWriter<T = unknown> {
   readonly #port: Port;
   readonly #number: number;
   #chunks: Chunk[] = [];
@@ -146,7 +146,7 @@ export class StreamWriter<T = unknown> implements Pumped {
   }
 }
 
-/** Writers for `stream.write`: one for each stream, as long as somebody is writing, so that items keep their order. */
+/** Writers for `stream.writeKeyed`: one for each stream, as long as somebody is writing, so that items keep their order. */
 export class SharedWriters {
   readonly #port: Port;
   readonly #open = new Map<string, { writer: StreamWriter; users: number }>();
@@ -155,7 +155,7 @@ export class SharedWriters {
     this.#port = port;
   }
 
-  async write(stream: Stream, key: bigint | undefined, item: unknown): Promise<void> {
+  async write(stream: Pick<Stream, "stream" | "stride">, key: bigint, item: unknown): Promise<void> {
     let open = this.#open.get(stream.stream);
     if (open === undefined) {
       open = { writer: new StreamWriter(this.#port, 0, stream.stream, stream.stride), users: 0 };

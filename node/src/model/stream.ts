@@ -1,4 +1,5 @@
 import { context } from "../extensions/ambient.js";
+import { writeValue } from "../extensions/context.js";
 import { Entries, Items, type ListenOptions } from "../extensions/items.js";
 import { sharedWriters, StreamWriter } from "../extensions/writer.js";
 import { failureOf } from "../errors.js";
@@ -79,14 +80,21 @@ export class Stream<T = unknown> {
     return new Entries<T>(context(), this, options);
   }
 
-  /** Writes an item at the end; resolves when it is in the stream. */
-  write(item: T): Promise<void> {
-    return sharedWriters(context().connection).write(this, undefined, item);
+  /** Writes an item at the end; gives its key when it is in the stream. */
+  write(item: T): Promise<bigint> {
+    return context().request(
+      Operation.writeItem,
+      (out) => {
+        out.text(this.stream);
+        writeValue(out, item, "item");
+      },
+      (reader) => reader.i64(),
+    );
   }
 
-  /** Writes an item under a key. */
-  writeKeyed(key: number | bigint, item: T): Promise<void> {
-    return sharedWriters(context().connection).write(this, BigInt(key), item);
+  /** Writes an item under a key; resolves when it is in the stream. */
+  async writeKeyed(key: number | bigint, item: T): Promise<void> {
+    await sharedWriters(context().connection).write(this, BigInt(key), item);
   }
 
   /** For writing much: it does not wait for each item. */

@@ -26,6 +26,7 @@ export const Operation = {
   writeItems: 31,
   flushWriter: 32,
   closeWriter: 33,
+  writeItem: 34,
   attachListener: 35,
   nextItems: 36,
   processed: 37,

@@ -264,6 +264,7 @@ impl Shared {
                 self.open_writer(state, record)?;
                 return Ok(None);
             }
+            34 => request::write_item(record, fabric)?,
             31..=33 => return write(state, operation, record),
             35 => self.attach_listener(state, record)?,
             36..=38 => return listen(state, operation, record),

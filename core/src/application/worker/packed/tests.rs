@@ -280,6 +280,28 @@ async fn items_are_written_and_read_in_batches() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_item_is_written_and_its_key_told() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let stream = fabric.connect().await?.blank_stream().persistent().create().await?.stream;
+    let port = Port::new(Fabric::connect(fabric.settings()).await?);
+    submit(&port, 34, 1, |packer| (packer.text(&stream), packer.bytes(&[7])).1)?;
+    let mut written = answer(&port, 1).await?;
+    assert_eq!(written.u8()?, 2);
+    let key = written.i64()?;
+    submit(&port, 27, 2, |packer| {
+        packer.u64(0);
+        packer.text(&stream);
+        packer.bool(false);
+        packer.i64(0);
+        packer.u32(10);
+    })?;
+    let mut page = answer(&port, 2).await?;
+    assert_eq!((page.u8()?, page.u32()?, page.list(Cursor::i64)?), (12, 1, vec![key]));
+    assert_eq!(page.bytes()?.as_ref(), [1, 7]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_generator_of_a_binding_fills_its_stream() -> Result<()> {
     let fabric = Embedded::temporary().await?;
     let port = adder(&fabric).await?;
