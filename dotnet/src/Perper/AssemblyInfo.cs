@@ -4,4 +4,5 @@ using System.Runtime.CompilerServices;
 #if !NET8_0_OR_GREATER
 [assembly: InternalsVisibleTo("Perper.Tests")]
 [assembly: InternalsVisibleTo("Tests")]
+[assembly: InternalsVisibleTo("Perper.Conformance")]
 #endif

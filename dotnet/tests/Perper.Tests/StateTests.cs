@@ -89,8 +89,8 @@ namespace Perper.Tests
             Assert.Equal(1, await processes.Client.CallAsync<int>(mine, "Add", "apple"));
             Assert.Equal(2, await processes.Client.CallAsync<int>(mine, "Add", "apple"));
             Assert.Equal(1, await processes.Client.CallAsync<int>(yours, "Add", "apple"));
-            await agents.DestroyAsync(mine);
-            await Assert.ThrowsAnyAsync<PerperException>(() => processes.Client.CallAsync<int>(mine, "Add", "apple"));
+            Assert.True(await agents.DestroyAsync(mine));
+            Assert.False(await agents.DestroyAsync(mine));
             Assert.Equal(2, await processes.Client.CallAsync<int>(yours, "Add", "apple"));
         }
     }

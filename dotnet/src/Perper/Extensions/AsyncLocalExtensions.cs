@@ -32,8 +32,8 @@ namespace Perper.Extensions
         public static Task CallAsync(this PerperAgent agent, string @delegate, params object?[] parameters) =>
             Current.CallAsync(agent, @delegate, parameters);
 
-        /// <summary>Stops an instance, and destroys what it owns.</summary>
-        public static Task DestroyAsync(this PerperAgent agent) =>
+        /// <summary>Stops an instance, and destroys what it owns. False when there was none.</summary>
+        public static Task<bool> DestroyAsync(this PerperAgent agent) =>
             Current.Agents.DestroyAsync(agent);
 
         /// <summary>The items with their keys, in order, from where the reference says. A name makes the listener durable.</summary>
@@ -63,6 +63,10 @@ namespace Perper.Extensions
         /// <summary>Writes an item with an automatic key, and waits until it is in the stream.</summary>
         public static Task WriteItemAsync<TItem>(this PerperStream stream, TItem item) =>
             Current.Streams.WriteItemAsync(stream, item);
+
+        /// <summary>Writes an item to a blank stream, waits until it is there, and gives the key that it got.</summary>
+        public static Task<long> AppendItemAsync<TItem>(this PerperStream stream, TItem item) =>
+            Current.Streams.AppendItemAsync(stream, item);
 
         /// <summary>Writes items as fast as they come, in batches, and waits until they are in the stream.</summary>
         public static Task WriteItemsAsync<TItem>(this PerperStream stream, IAsyncEnumerable<TItem> items, CancellationToken cancellationToken = default) =>
@@ -156,6 +160,10 @@ namespace Perper.Extensions
         public static Task<bool> ContainsKeyAsync<TKey>(this PerperDictionary dictionary, TKey key) =>
             States.ContainsKeyAsync(dictionary, key);
 
+        /// <summary>Carries out several operations, whole or not at all. False when the condition of one did not hold.</summary>
+        public static Task<bool> ApplyAsync(this PerperDictionary dictionary, PerperDictionaryBatch batch) =>
+            States.ApplyAsync(dictionary, batch);
+
         /// <summary>Every entry. A key that is present throughout comes exactly once.</summary>
         public static IAsyncEnumerable<(TKey Key, TValue Value)> EnumerateItemsAsync<TKey, TValue>(this PerperDictionary dictionary) =>
             States.EnumerateItemsAsync<TKey, TValue>(dictionary);
@@ -181,7 +189,7 @@ namespace Perper.Extensions
             States.CountAsync(list);
 
         /// <summary>Adds an element at the end.</summary>
-        public static Task AddAsync<TValue>(this PerperList list, TValue value) =>
+        public static Task<int> AddAsync<TValue>(this PerperList list, TValue value) =>
             States.AddAsync(list, value);
 
         /// <summary>Takes the last element.</summary>
@@ -199,6 +207,10 @@ namespace Perper.Extensions
         /// <summary>Removes the element at an index.</summary>
         public static Task RemoveAtAsync(this PerperList list, int atIndex) =>
             States.RemoveAtAsync(list, atIndex);
+
+        /// <summary>Removes the element at an index, and gives it.</summary>
+        public static Task<TValue> TakeAtAsync<TValue>(this PerperList list, int atIndex) =>
+            States.TakeAtAsync<TValue>(list, atIndex);
 
         /// <summary>The element at an index.</summary>
         public static Task<TValue> GetAtAsync<TValue>(this PerperList list, int atIndex) =>

@@ -54,6 +54,27 @@ namespace Perper.Extensions
         /// <summary>A stream that anybody may write.</summary>
         public static PerperStreamBuilder BlankStream() => new(null);
 
+        /// <summary>How many workers have been given the current execution, this one included; 0 outside of one.</summary>
+        public static int Attempt => (int)(CurrentScope.Activation?.Attempt ?? 0);
+
+        /// <summary>What is left until the deadline; null where there is none.</summary>
+        public static TimeSpan? Remaining
+        {
+            get
+            {
+                var execution = CurrentScope.Invocation == 0 ? null : CurrentScope.Activation?.Deadline;
+                var deadline = (execution, Scope.Deadline) switch
+                {
+                    ({ } one, { } other) => Math.Min(one, other),
+                    var (one, other) => one ?? other,
+                };
+                return deadline is { } at ? TimeSpan.FromMilliseconds(Math.Max(0, at - Environment.TickCount64)) : null;
+            }
+        }
+
+        /// <summary>The trace that the current execution belongs to, as W3C writes it; null outside of one.</summary>
+        public static string? TraceParent => CurrentScope.Activation?.TraceParent is { Length: > 0 } trace ? trace : null;
+
         /// <summary>
         /// Until the result is disposed, calls of the surrounding code and of all that they call must be over within a
         /// time. An earlier deadline stays.

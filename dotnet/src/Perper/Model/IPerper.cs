@@ -91,7 +91,8 @@ namespace Perper.Model
         (PerperAgent Instance, DelayedCreateFunc<TResult> Start) Create<TResult>(PerperAgent? parent, string agent);
 
         /// <summary>Stops an instance: calls its <c>Stop</c>, then destroys what it owns.</summary>
-        Task DestroyAsync(PerperAgent agent);
+        /// <returns>False when there was no such instance.</returns>
+        Task<bool> DestroyAsync(PerperAgent agent);
     }
 
     /// <summary>Streams.</summary>
@@ -111,6 +112,9 @@ namespace Perper.Model
 
         /// <summary>Writes an item with an automatic key, and waits until it is in the stream.</summary>
         Task WriteItemAsync<TItem>(PerperStream stream, TItem item);
+
+        /// <summary>Writes an item to a blank stream, waits until it is there, and gives the key that it got.</summary>
+        Task<long> AppendItemAsync<TItem>(PerperStream stream, TItem item);
 
         /// <summary>Writes items as fast as they come, in batches, and waits until they are in the stream.</summary>
         Task WriteItemsAsync<TItem>(PerperStream stream, IAsyncEnumerable<TItem> items, CancellationToken cancellationToken = default);
@@ -179,6 +183,9 @@ namespace Perper.Model
         /// <summary>Whether a key is present.</summary>
         Task<bool> ContainsKeyAsync<TKey>(PerperDictionary dictionary, TKey key);
 
+        /// <summary>Carries out several operations (at most 1,000), whole or not at all. False when the condition of one did not hold.</summary>
+        Task<bool> ApplyAsync(PerperDictionary dictionary, PerperDictionaryBatch batch);
+
         /// <summary>Every entry. A key that is present throughout comes exactly once.</summary>
         IAsyncEnumerable<(TKey Key, TValue Value)> EnumerateItemsAsync<TKey, TValue>(PerperDictionary dictionary);
 
@@ -200,8 +207,8 @@ namespace Perper.Model
         /// <summary>The number of elements.</summary>
         Task<int> CountAsync(PerperList list);
 
-        /// <summary>Adds an element at the end.</summary>
-        Task AddAsync<TValue>(PerperList list, TValue value);
+        /// <summary>Adds an element at the end, and gives its index.</summary>
+        Task<int> AddAsync<TValue>(PerperList list, TValue value);
 
         /// <summary>Takes the last element.</summary>
         /// <exception cref="PerperException">The list is empty.</exception>
@@ -216,6 +223,9 @@ namespace Perper.Model
 
         /// <summary>Removes the element at an index.</summary>
         Task RemoveAtAsync(PerperList list, int atIndex);
+
+        /// <summary>Removes the element at an index, and gives it.</summary>
+        Task<TValue> TakeAtAsync<TValue>(PerperList list, int atIndex);
 
         /// <summary>The element at an index.</summary>
         Task<TValue> GetAtAsync<TValue>(PerperList list, int atIndex);

@@ -27,8 +27,10 @@ namespace Perper.Protocol
             port = new PortClient(connection.OpenPort(), null);
             perper = new ScopedPerper(this, null);
             // A program that is no agent calls others all the same.
-            DefaultScope = new Scope(this, port, new PerperAgent("", ""), new PerperExecution(""));
+            DefaultScope = new Scope(this, port, new PerperAgent(configuration.Agent ?? Variable("X_PERPER_AGENT"), configuration.Instance ?? Variable("X_PERPER_INSTANCE")), new PerperExecution(""));
         }
+
+        private static string Variable(string name) => Environment.GetEnvironmentVariable(name) ?? "";
 
         /// <summary>How it was configured.</summary>
         public FabricConfiguration Configuration { get; }
@@ -157,6 +159,12 @@ namespace Perper.Protocol
 
         /// <summary>Gives up connecting after this long; null waits for a Fabric to come.</summary>
         public TimeSpan? ConnectTimeout { get; set; }
+
+        /// <summary>The agent that code outside of handlers belongs to; null: <c>X_PERPER_AGENT</c>, or none.</summary>
+        public string? Agent { get; set; }
+
+        /// <summary>The instance that code outside of handlers belongs to; null: <c>X_PERPER_INSTANCE</c>, or none.</summary>
+        public string? Instance { get; set; }
 
         /// <summary>Every work group gets every execution; the processes of one group share them. Empty is the default group.</summary>
         public string Workgroup { get; set; } = "";

@@ -939,9 +939,17 @@ namespace Perper.Protocol
 
             private static PerperReferenceBase Make(string type, string id, Dictionary<string, object?> options)
             {
-                TOption Option<TOption>(string name, TOption usual) => !options.Remove(name, out var option)
-                    ? usual
-                    : option is TOption it ? it : throw new PerperValueException("type", $"option '{name}' of a reference to {type} is {option ?? "null"}, not a {typeof(TOption).Name}");
+                TOption Option<TOption>(string name, TOption usual)
+                {
+                    if (!options.Remove(name, out var option))
+                    {
+                        return usual;
+                    }
+
+                    // An integral float is an integer here as well.
+                    option = option is double real && Math.Floor(real) == real && Math.Abs(real) < 1L << 53 ? (long)real : option;
+                    return option is TOption it ? it : throw new PerperValueException("type", $"option '{name}' of a reference to {type} is {option ?? "null"}, not a {typeof(TOption).Name}");
+                }
 
                 PerperReferenceBase reference = type switch
                 {

@@ -180,6 +180,7 @@ namespace Perper.Protocol
         WriteItems = 31,
         FlushWriter = 32,
         CloseWriter = 33,
+        WriteItem = 34,
         AttachListener = 35,
         NextItems = 36,
         Processed = 37,

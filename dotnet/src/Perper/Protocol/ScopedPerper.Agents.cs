@@ -42,11 +42,15 @@ namespace Perper.Protocol
             return Sequences.Results<TResult>.Read(ref started);
         }
 
-        public Task DestroyAsync(PerperAgent agent) => Scope.Port.RequestAsync(Operation.StopInstance, agent, static (record, agent) =>
+        public async Task<bool> DestroyAsync(PerperAgent agent)
         {
-            record.WriteText(agent.Instance);
-            record.WriteBool(false);
-            record.WriteU64(Scope.Timeout());
-        });
+            var answer = await Scope.Port.RequestAsync(Operation.StopInstance, agent, static (record, agent) =>
+            {
+                record.WriteText(agent.Instance);
+                record.WriteBool(false);
+                record.WriteU64(Scope.Timeout());
+            }).ConfigureAwait(false);
+            return new RecordReader(answer).Expect(2).ReadI64() != 0;
+        }
     }
 }

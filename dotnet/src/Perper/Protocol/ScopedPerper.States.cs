@@ -170,6 +170,17 @@ namespace Perper.Protocol
 
         public Task ClearAsync(PerperDictionary dictionary) => Update(dictionary, Entry.Clear, Unused, Unused);
 
+        public async Task<bool> ApplyAsync(PerperDictionary dictionary, PerperDictionaryBatch batch)
+        {
+            var answer = await Scope.Port.RequestAsync(Operation.UpdateDictionary, (dictionary, batch), static (record, it) =>
+            {
+                record.WriteText(it.dictionary.Name);
+                record.WriteCount(it.batch.Count);
+                record.WriteRaw(it.batch.Encoded);
+            }).ConfigureAwait(false);
+            return new RecordReader(answer).Expect(7).ReadI64() < 0;
+        }
+
         public Task DestroyAsync(PerperDictionary dictionary) => Ask(Operation.DestroyDictionary, dictionary.Name);
 
         public IAsyncEnumerable<(TKey Key, TValue Value)> EnumerateItemsAsync<TKey, TValue>(PerperDictionary dictionary) => EnumerateEntries<TKey, TValue>(Scope, dictionary);
@@ -226,7 +237,7 @@ namespace Perper.Protocol
 
         public async Task<int> CountAsync(PerperList list) => checked((int)(await Update(list, Element.Count, 0, Unused).ConfigureAwait(false)).Count);
 
-        public Task AddAsync<TValue>(PerperList list, TValue value) => Update(list, Element.Add, 0, value);
+        public async Task<int> AddAsync<TValue>(PerperList list, TValue value) => checked((int)(await Update(list, Element.Add, 0, value).ConfigureAwait(false)).Index);
 
         public Task<TValue> PopAsync<TValue>(PerperList list) => TakeElement<TValue>(list, Element.Pop, 0, "is empty");
 
@@ -235,6 +246,8 @@ namespace Perper.Protocol
         public Task InsertAtAsync<TValue>(PerperList list, int atIndex, TValue value) => Update(list, Element.InsertAt, atIndex, value);
 
         public Task RemoveAtAsync(PerperList list, int atIndex) => Update(list, Element.RemoveAt, atIndex, Unused);
+
+        public Task<TValue> TakeAtAsync<TValue>(PerperList list, int atIndex) => TakeElement<TValue>(list, Element.RemoveAt, atIndex, $"has no element {atIndex}");
 
         public Task<TValue> GetAtAsync<TValue>(PerperList list, int atIndex) => TakeElement<TValue>(list, Element.GetAt, atIndex, $"has no element {atIndex}");
 

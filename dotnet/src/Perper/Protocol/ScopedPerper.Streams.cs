@@ -106,6 +106,16 @@ namespace Perper.Protocol
 
         public Task WriteItemAsync<TItem>(PerperStream stream, TItem item) => WriteOneAsync(stream, null, item);
 
+        public async Task<long> AppendItemAsync<TItem>(PerperStream stream, TItem item)
+        {
+            var answer = await Scope.Port.RequestAsync(Operation.WriteItem, (stream, item), static (record, it) =>
+            {
+                record.WriteText(it.stream.Stream);
+                record.WriteValue(it.item);
+            }).ConfigureAwait(false);
+            return new RecordReader(answer).Expect(2).ReadI64();
+        }
+
         private async Task WriteOneAsync<TItem>(PerperStream stream, long? key, TItem item)
         {
             var writer = NewWriter(stream);

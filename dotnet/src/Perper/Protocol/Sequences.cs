@@ -69,6 +69,17 @@ namespace Perper.Protocol
             /// <summary>Writes results, each behind its length.</summary>
             internal static void Write(RecordWriter record, T result)
             {
+                if (result is PerperResults results)
+                {
+                    record.WriteCount(results.Values.Count);
+                    foreach (var value in results.Values)
+                    {
+                        record.WriteValue(value);
+                    }
+
+                    return;
+                }
+
                 if (Types is null)
                 {
                     record.WriteCount(result is null ? 0 : 1);
@@ -115,6 +126,11 @@ namespace Perper.Protocol
 
             private static T ReadOne(ref RecordReader record, int count)
             {
+                if (typeof(T) == typeof(PerperResults))
+                {
+                    return (T)(object)new PerperResults(ReadAll(ref record, count));
+                }
+
                 if (count == 0)
                 {
                     return (T)Missing(typeof(T), 0, 0)!;
@@ -123,16 +139,21 @@ namespace Perper.Protocol
                 // A caller that takes anything takes everything.
                 if (count > 1 && typeof(T) == typeof(object))
                 {
-                    var several = new object?[count];
-                    for (var index = 0; index < count; index++)
-                    {
-                        several[index] = PerperValues.DeserializeTrusted<object?>(record.ReadBytes().Span);
-                    }
-
-                    return (T)(object)several;
+                    return (T)(object)ReadAll(ref record, count);
                 }
 
                 return PerperValues.DeserializeTrusted<T>(record.ReadBytes().Span);
+            }
+
+            private static object?[] ReadAll(ref RecordReader record, int count)
+            {
+                var several = new object?[count];
+                for (var index = 0; index < count; index++)
+                {
+                    several[index] = PerperValues.DeserializeTrusted<object?>(record.ReadBytes().Span);
+                }
+
+                return several;
             }
 
             private static object? Missing(Type type, int index, int count) => !type.IsValueType || Nullable.GetUnderlyingType(type) is not null
