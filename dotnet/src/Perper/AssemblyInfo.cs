@@ -5,4 +5,5 @@ using System.Runtime.CompilerServices;
 [assembly: InternalsVisibleTo("Perper.Tests")]
 [assembly: InternalsVisibleTo("Tests")]
 [assembly: InternalsVisibleTo("Perper.Conformance")]
+[assembly: InternalsVisibleTo("Perper.Bench")]
 #endif

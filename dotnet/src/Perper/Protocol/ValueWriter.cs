@@ -34,7 +34,7 @@ namespace Perper.Protocol
             length = 0;
             depth = 0;
             // One huge value should not hold its memory for ever.
-            if (buffer.Length > 1 << 22)
+            if (buffer.Length > 1 << 18)
             {
                 buffer = new byte[256];
             }
