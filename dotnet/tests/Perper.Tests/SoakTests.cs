@@ -77,6 +77,8 @@ namespace Perper.Tests
             var unobserved = 0;
             EventHandler<UnobservedTaskExceptionEventArgs> count = (_, _) => Interlocked.Increment(ref unobserved);
             TaskScheduler.UnobservedTaskException += count;
+            // What other tests have dropped is nobody's any more.
+            Memory();
             var handles = FabricService.LiveHandles;
             try
             {
@@ -93,7 +95,6 @@ namespace Perper.Tests
                     await RoundAsync(processes, calls, items);
                     var after = Memory();
                     output.WriteLine($"managed {before.Managed >> 10} KiB, then {after.Managed >> 10}; resident {before.Resident >> 20} MiB, then {after.Resident >> 20}; {held} handles");
-                    Console.WriteLine($"managed {before.Managed >> 10} KiB, then {after.Managed >> 10}; resident {before.Resident >> 20} MiB, then {after.Resident >> 20}; {held} handles");
 Assert.Equal(held, FabricService.LiveHandles);
                     Assert.True(after.Managed - before.Managed < 2 << 20, $"managed memory grew from {before.Managed} to {after.Managed}");
                     Assert.True(after.Resident - before.Resident < 64 << 20, $"resident memory grew from {before.Resident} to {after.Resident}");
@@ -101,7 +102,7 @@ Assert.Equal(held, FabricService.LiveHandles);
                 }
 
                 Memory();
-                Assert.Equal(handles, FabricService.LiveHandles);
+                Assert.InRange(FabricService.LiveHandles, 0, handles);
                 Assert.Equal(0, unobserved);
             }
             finally
