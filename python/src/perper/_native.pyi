@@ -2,6 +2,25 @@
 
 from typing import Any, Final, final
 
+__all__ = [
+    "VERSION",
+    "Cancellation",
+    "Connection",
+    "Embedded",
+    "Port",
+    "Writer",
+    "canonicalise",
+    "cli",
+    "close",
+    "decode",
+    "decode_key",
+    "encode",
+    "encode_item",
+    "encode_key",
+    "forked",
+    "take_log",
+]
+
 VERSION: Final[str]
 
 def forked() -> None: ...
