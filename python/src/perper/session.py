@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import _native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+    from .ambient import Context
 
 logger = logging.getLogger("perper")
 
@@ -29,7 +31,7 @@ class Way(Protocol):
 
     port: _native.Port
 
-    async def request(self, operation: int, *fields: Any) -> Any:
+    def request(self, operation: int, *fields: Any) -> Coroutine[Any, Any, Any]:
         """Ask, and wait for the answer."""
         ...
 
@@ -98,31 +100,25 @@ class Bridge:
         self._last += 1
         return self._last
 
-    def _add(self, request: int) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self.loop.create_future()
-        self._futures[request] = future
-        return future
-
     async def request(self, operation: int, *fields: Any) -> Any:
         self._last = request = self._last + 1
         if self.port.submit(operation, request, *fields):
             self.loop.call_soon(self.port.flush)
-        return await self._answer(request)
-
-    async def request_refused(self, writer: _native.Writer) -> None:
-        request = self.number()
-        if self.port.submit_refused(request, writer):
-            self.loop.call_soon(self.port.flush)
-        await self._answer(request)
-
-    async def _answer(self, request: int) -> Any:
-        future = self._add(request)
+        self._futures[request] = future = self.loop.create_future()
         try:
             return await future
         finally:
             # Only if it was given up before the answer came: what it asked for is given up, too.
             if self._futures.pop(request, None) is not None:
                 self.send(CANCEL, request)
+
+    async def request_refused(self, writer: _native.Writer) -> None:
+        # The item waits in the writer until it is written, so this is not to be given up half way.
+        request = self.number()
+        if self.port.submit_refused(request, writer):
+            self.loop.call_soon(self.port.flush)
+        self._futures[request] = future = self.loop.create_future()
+        await future
 
     def send(self, operation: int, *fields: Any) -> None:
         if self.port.submit(operation, 0, *fields):
@@ -228,10 +224,10 @@ class Session:
         bridge = self._bridges[loop] = Bridge(self.port, loop, on_event)
         return bridge
 
-    def way(self, cancellation: _native.Cancellation | None) -> Way:
+    def way(self, current: Context) -> Way:
         """How to ask from here."""
         if BLOCKING.get():
-            return BlockingWay(self.port.beside(), cancellation)
+            return BlockingWay(self.port.beside(), current._cancellation())
         loop = asyncio.get_running_loop()
         bridge = self._bridges.get(loop)
         if bridge is None:
