@@ -195,18 +195,13 @@ class Session:
         return cls(connection)
 
     async def ready(self) -> None:
-        """Wait for the Fabric, and say so once if it takes long."""
+        """Wait for the Fabric. The core says so once, if it is not there."""
         from . import threads
 
         cancellation = _native.Cancellation()
-        loop = asyncio.get_running_loop()
-        patience = loop.call_later(
-            2.0, logger.warning, "there is no Fabric at %s yet; waiting for it", self.connection.endpoint
-        )
         try:
             await threads.run(self.connection.ready, cancellation)
         finally:
-            patience.cancel()
             cancellation.cancel()
 
     async def close(self) -> None:
