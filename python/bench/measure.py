@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RELEASE = ROOT / "target" / "release"
+PROGRAMS = Path(os.environ.get("PERPER_BENCH_PROGRAMS", ROOT / "target" / "release"))
 IN_FLIGHT = 256
 ITEM = 100
 
@@ -181,7 +181,7 @@ def python(stack, endpoint, role, *arguments):
 
 def rust(stack, endpoint, role, **fields):
     return Process(
-        stack, endpoint, RELEASE / "perper-bench", "role", json.dumps({role: {"endpoint": endpoint, **fields}})
+        stack, endpoint, PROGRAMS / "perper-bench", "role", json.dumps({role: {"endpoint": endpoint, **fields}})
     )
 
 
@@ -195,7 +195,7 @@ def window(seconds):
 @contextmanager
 def server():
     with tempfile.TemporaryDirectory() as folder:
-        command = [RELEASE / "perper-fabric", "--address", "127.0.0.1:0", "--data", folder, "--durability", "process"]
+        command = [PROGRAMS / "perper-fabric", "--address", "127.0.0.1:0", "--data", folder, "--durability", "process"]
         child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             yield "http://" + child.stdout.readline().split()[-1]
