@@ -425,3 +425,20 @@ async def test_what_the_core_says_is_logged(agent, caplog, soon):
     (record,) = [record for record in caplog.records if "Deploy failed" in record.message]
     assert record.levelno == logging.ERROR
     assert "not today" in record.message
+
+
+async def test_a_connection_may_be_closed(fabric, soon):
+    default = perper.context()
+    connected = await perper.connect()
+    assert perper.context() is connected
+    things = perper.create_dictionary()
+    await things.set("a", 1)
+    waiting = asyncio.ensure_future(perper.call_agent(perper.PerperAgent("Nobody"), "Answers"))
+    await asyncio.sleep(0)
+    await soon(connected.close())
+    with pytest.raises(perper.ClosedError):
+        await soon(waiting)
+    assert perper.try_context() is None
+    perper.blocking.wait(perper.blocking.connect().close())
+    assert perper.try_context() is None
+    perper.ambient.set_connected(default)

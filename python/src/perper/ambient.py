@@ -88,6 +88,12 @@ class Context:
         """Whose property the things are that are made here."""
         return self.instance
 
+    async def close(self) -> None:
+        """End the session of `connect`: calls in flight are cancelled, and this is no default any more."""
+        if _connected is self:
+            set_connected(None)
+        await self._session.close()
+
     def _derived(self, **changes: Any) -> Context:
         derived = Context(self._session)
         for name in Context.__slots__:

@@ -211,7 +211,10 @@ class Session:
         for bridge in list(self._bridges.values()):
             bridge.close()
         self._bridges.clear()
-        await threads.run(self.connection.close)
+        if BLOCKING.get():
+            self.connection.close()
+        else:
+            await threads.run(self.connection.close)
 
     def bridge_with(self, on_event: Callable[[tuple[Any, ...]], None]) -> Bridge:
         """The bridge from the running loop that also gets the agent's events."""
