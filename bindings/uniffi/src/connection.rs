@@ -60,8 +60,7 @@ pub async fn connect(settings: ConnectSettings) -> Result<Arc<Connection>, Nativ
 
 impl ConnectSettings {
     fn into_core(self) -> Result<Settings, NativeError> {
-        let mut settings =
-            Settings::from_env()?.with_client(self.library, self.language, self.version);
+        let mut settings = Settings::from_env()?.with_client(self.library, self.language, self.version);
         if let Some(endpoint) = self.endpoint {
             settings = settings.with_endpoint(endpoint);
         }

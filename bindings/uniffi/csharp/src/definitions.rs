@@ -34,7 +34,10 @@ fn object(text: &mut Text, interface: &Interface) -> Result<()> {
     text.line("private readonly NativeHandle handle;");
     text.blank();
     text.line(format!("internal {name}(ulong handle) => this.handle = new NativeHandle(handle,"));
-    text.line(format!("    static (ulong value, ref RustCallStatus status) => Native.{}(value, ref status));", interface.ffi_func_free.0));
+    text.line(format!(
+        "    static (ulong value, ref RustCallStatus status) => Native.{}(value, ref status));",
+        interface.ffi_func_free.0
+    ));
     text.blank();
     text.line("/// <summary>Another handle to the same object, for the native library to consume.</summary>");
     text.line("internal ulong CloneHandle()");
@@ -65,9 +68,10 @@ fn object(text: &mut Text, interface: &Interface) -> Result<()> {
 
 /// `string Name, ulong Size`
 fn positional(fields: &[Field]) -> Result<String> {
-    let fields = fields.iter().enumerate().map(|(index, field)| {
-        Ok(format!("{} {}", types::name(&field.ty.ty)?, field_name(index, field)))
-    });
+    let fields = fields
+        .iter()
+        .enumerate()
+        .map(|(index, field)| Ok(format!("{} {}", types::name(&field.ty.ty)?, field_name(index, field))));
     Ok(fields.collect::<Result<Vec<_>>>()?.join(", "))
 }
 
@@ -166,7 +170,10 @@ fn data_enum(text: &mut Text, it: &Enum) -> Result<()> {
         text.line(format!("case {name}.{} it:", pascal(&variant.name)));
         text.line(format!("    writer.WriteInt32({});", index + 1));
         for (index, field) in variant.fields.iter().enumerate() {
-            text.line(format!("    {}", types::write(&field.ty, &format!("it.{}", field_name(index, field)))));
+            text.line(format!(
+                "    {}",
+                types::write(&field.ty, &format!("it.{}", field_name(index, field)))
+            ));
         }
         text.line("    break;");
     }

@@ -30,7 +30,9 @@ pub(crate) fn write(text: &mut Text, namespace: &Namespace) -> Result<()> {
     text.line("/// <summary>The functions of the native library, as they are.</summary>");
     text.line("internal static unsafe class Native");
     text.open();
-    text.line("/// <summary>Checks once that the library is the one that this file was written for.</summary>");
+    text.line(
+        "/// <summary>Checks once that the library is the one that this file was written for.</summary>",
+    );
     text.line("internal static void Check()");
     text.open();
     text.line(format!(
@@ -68,20 +70,26 @@ pub(crate) fn write(text: &mut Text, namespace: &Namespace) -> Result<()> {
 
 /// Whether the function is of the futures that give that: `…_u8` is not of `…_i8`, nor `…_void` of `…_d`.
 fn ends_with(name: &str, suffix: &str) -> bool {
-    ["poll", "complete", "cancel", "free"].iter().any(|verb| name.ends_with(&format!("rust_future_{verb}_{suffix}")))
+    ["poll", "complete", "cancel", "free"]
+        .iter()
+        .any(|verb| name.ends_with(&format!("rust_future_{verb}_{suffix}")))
 }
 
 fn declare(text: &mut Text, function: &FfiFunction) -> Result<()> {
     let mut parameters = function
         .arguments
         .iter()
-        .map(|argument| Ok(format!("{} {}", types::ffi_name(&argument.ty)?, crate::names::camel(&argument.name))))
+        .map(|argument| {
+            Ok(format!("{} {}", types::ffi_name(&argument.ty)?, crate::names::camel(&argument.name)))
+        })
         .collect::<Result<Vec<_>>>()?;
     if function.has_rust_call_status_arg {
         parameters.push("ref RustCallStatus status".to_owned());
     }
     let returned = function.return_type.ty.as_ref().map(types::ffi_name).transpose()?;
-    text.line("[DllImport(Uniffi.Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]");
+    text.line(
+        "[DllImport(Uniffi.Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]",
+    );
     text.line(format!(
         "internal static extern {} {}({});",
         returned.as_deref().unwrap_or("void"),
@@ -124,7 +132,10 @@ fn future(text: &mut Text, crate_name: &str, suffix: &str) -> Result<()> {
     text.line(format!("internal {class}(ulong future, UniffiLiftError? error, {lift} lift)"));
     text.line("    : base(future, error) => this.lift = lift;");
     text.blank();
-    text.line(format!("protected override void Poll(ulong data) => {}(Future, Callback, data);", function("poll")));
+    text.line(format!(
+        "protected override void Poll(ulong data) => {}(Future, Callback, data);",
+        function("poll")
+    ));
     text.blank();
     text.line(format!("protected override void CancelFuture() => {}(Future);", function("cancel")));
     text.blank();

@@ -53,7 +53,9 @@ pub(crate) fn ffi_name(ty: &FfiType) -> Result<String> {
         FfiType::RustBuffer(_) => "RustBuffer".into(),
         FfiType::ForeignBytes => "ForeignBytes".into(),
         FfiType::Handle(_) => "ulong".into(),
-        FfiType::MutReference(inner) if matches!(**inner, FfiType::RustCallStatus) => "ref RustCallStatus".into(),
+        FfiType::MutReference(inner) if matches!(**inner, FfiType::RustCallStatus) => {
+            "ref RustCallStatus".into()
+        }
         FfiType::Function(_) => "delegate* unmanaged[Cdecl]<ulong, sbyte, void>".into(),
         FfiType::VoidPointer => "void*".into(),
         other => bail!("{other:?} is not supported in the C ABI"),
@@ -106,22 +108,34 @@ pub(crate) fn write_converters(text: &mut Text, namespace: &Namespace) -> Result
             TypeDefinition::Simple(ty) => simple(text, ty)?,
             TypeDefinition::Box(boxed) => {
                 let inner = name(&boxed.inner.ty)?;
-                converter(text, &boxed.self_type.canonical_name, &inner, |text| {
-                    text.line(write(&boxed.inner, "value"));
-                }, |text| text.line(format!("return {};", read(&boxed.inner))));
+                converter(
+                    text,
+                    &boxed.self_type.canonical_name,
+                    &inner,
+                    |text| {
+                        text.line(write(&boxed.inner, "value"));
+                    },
+                    |text| text.line(format!("return {};", read(&boxed.inner))),
+                );
             }
             TypeDefinition::Optional(optional) => {
                 let of = name(&optional.self_type.ty)?;
                 let inner = &optional.inner;
-                converter(text, &optional.self_type.canonical_name, &of, |text| {
-                    text.line(format!("if (value is not {{ }} some)"));
-                    text.open();
-                    text.line("writer.WriteByte(0);");
-                    text.line("return;");
-                    text.close();
-                    text.line("writer.WriteByte(1);");
-                    text.line(write(inner, "some"));
-                }, |text| text.line(format!("return reader.ReadByte() == 0 ? null : {};", read(inner))));
+                converter(
+                    text,
+                    &optional.self_type.canonical_name,
+                    &of,
+                    |text| {
+                        text.line(format!("if (value is not {{ }} some)"));
+                        text.open();
+                        text.line("writer.WriteByte(0);");
+                        text.line("return;");
+                        text.close();
+                        text.line("writer.WriteByte(1);");
+                        text.line(write(inner, "some"));
+                    },
+                    |text| text.line(format!("return reader.ReadByte() == 0 ? null : {};", read(inner))),
+                );
             }
             TypeDefinition::Sequence(sequence) => {
                 let of = name(&sequence.self_type.ty)?;
@@ -132,27 +146,35 @@ pub(crate) fn write_converters(text: &mut Text, namespace: &Namespace) -> Result
             }
             TypeDefinition::Map(map) => {
                 let of = name(&map.self_type.ty)?;
-                converter(text, &map.self_type.canonical_name, &of, |text| {
-                    text.line("writer.WriteInt32(value.Count);");
-                    text.line("foreach (var entry in value)");
-                    text.open();
-                    text.line(write(&map.key, "entry.Key"));
-                    text.line(write(&map.value, "entry.Value"));
-                    text.close();
-                }, |text| {
-                    text.line("var count = reader.ReadInt32();");
-                    text.line(format!("var entries = new {of}(count);"));
-                    text.line("for (var index = 0; index < count; index++)");
-                    text.open();
-                    text.line(format!("var key = {};", read(&map.key)));
-                    text.line(format!("entries.Add(key, {});", read(&map.value)));
-                    text.close();
-                    text.line("return entries;");
-                });
+                converter(
+                    text,
+                    &map.self_type.canonical_name,
+                    &of,
+                    |text| {
+                        text.line("writer.WriteInt32(value.Count);");
+                        text.line("foreach (var entry in value)");
+                        text.open();
+                        text.line(write(&map.key, "entry.Key"));
+                        text.line(write(&map.value, "entry.Value"));
+                        text.close();
+                    },
+                    |text| {
+                        text.line("var count = reader.ReadInt32();");
+                        text.line(format!("var entries = new {of}(count);"));
+                        text.line("for (var index = 0; index < count; index++)");
+                        text.open();
+                        text.line(format!("var key = {};", read(&map.key)));
+                        text.line(format!("entries.Add(key, {});", read(&map.value)));
+                        text.close();
+                        text.line("return entries;");
+                    },
+                );
             }
             // Written beside their types; objects cross alone.
             TypeDefinition::Record(record) => delegate(text, &record.self_type, &record.name),
-            TypeDefinition::Enum(it) if !it.self_type.is_used_as_error => delegate(text, &it.self_type, &it.name),
+            TypeDefinition::Enum(it) if !it.self_type.is_used_as_error => {
+                delegate(text, &it.self_type, &it.name)
+            }
             TypeDefinition::Enum(it) => {
                 let (name, node) = (&it.name, &it.self_type.canonical_name);
                 text.line(format!(
@@ -162,9 +184,15 @@ pub(crate) fn write_converters(text: &mut Text, namespace: &Namespace) -> Result
             }
             TypeDefinition::Interface(interface) => {
                 let (name, node) = (&interface.name, &interface.self_type.canonical_name);
-                converter(text, node, name, |text| text.line("writer.WriteUInt64(value.CloneHandle());"), |text| {
-                    text.line(format!("return new {name}(reader.ReadUInt64());"));
-                });
+                converter(
+                    text,
+                    node,
+                    name,
+                    |text| text.line("writer.WriteUInt64(value.CloneHandle());"),
+                    |text| {
+                        text.line(format!("return new {name}(reader.ReadUInt64());"));
+                    },
+                );
             }
             TypeDefinition::CallbackInterface(it) => bail!("{}: callbacks are not supported", it.name),
             TypeDefinition::Custom(it) => bail!("{}: custom types are not supported", it.name),
@@ -195,21 +223,27 @@ fn converter(
 }
 
 fn collection(text: &mut Text, node: &str, of: &str, inner: &TypeNode) {
-    converter(text, node, of, |text| {
-        text.line("writer.WriteInt32(value.Count);");
-        text.line("foreach (var element in value)");
-        text.open();
-        text.line(write(inner, "element"));
-        text.close();
-    }, |text| {
-        text.line("var count = reader.ReadInt32();");
-        text.line(format!("var elements = new {of}(count);"));
-        text.line("for (var index = 0; index < count; index++)");
-        text.open();
-        text.line(format!("elements.Add({});", read(inner)));
-        text.close();
-        text.line("return elements;");
-    });
+    converter(
+        text,
+        node,
+        of,
+        |text| {
+            text.line("writer.WriteInt32(value.Count);");
+            text.line("foreach (var element in value)");
+            text.open();
+            text.line(write(inner, "element"));
+            text.close();
+        },
+        |text| {
+            text.line("var count = reader.ReadInt32();");
+            text.line(format!("var elements = new {of}(count);"));
+            text.line("for (var index = 0; index < count; index++)");
+            text.open();
+            text.line(format!("elements.Add({});", read(inner)));
+            text.close();
+            text.line("return elements;");
+        },
+    );
 }
 
 /// The converter of a type that reads and writes itself.
