@@ -4,6 +4,7 @@
 //! carries the batches, and wakes the event loop when there is one. The TypeScript in `node/src` reads and writes them
 //! in place.
 
+mod cli;
 mod connection;
 mod embedded;
 mod options;

@@ -331,7 +331,7 @@ class Encoder {
     const kind = Object.prototype.toString.call(value);
     const name = (value.constructor as { name?: string } | undefined)?.name ?? "object";
     if (value instanceof Error) {
-      throw new Unencodable(`is an ${name}, which is no value; throw it, or send its message`);
+      throw new Unencodable(`is an error (${name}), which is no value; throw it, or send its message`);
     }
     if (kind !== "[object Object]" || Symbol.iterator in value || Symbol.asyncIterator in value) {
       throw new Unencodable(`is a ${name}, which is no value`);
