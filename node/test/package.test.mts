@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { embedded, type Embedded } from "perper";
+import { Agent, embedded, type Embedded } from "perper";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -165,4 +165,20 @@ ping 0, 2, 4, 6, pong 1, 3, 5
         .map((line) => line.trim());
     assert.deepEqual(lines(await printed("examples/build/wordcount/main.js", ...files)), lines(expected));
   });
+});
+
+test("npx perper is the command line that all packages share", async () => {
+  const npx = async (...args: string[]): Promise<string> => {
+    const options = { cwd: folder, env: environment(), timeout: 60_000 };
+    return (await run("npx", ["--no-install", "perper", ...args], options)).stdout;
+  };
+  const agent = await new Agent("Shop")
+    .delegate("Add", (a: number, b: number) => a + b)
+    .start({
+      endpoint: fabric.endpoint,
+    });
+  assert.equal(await npx("call", "Shop", "Add", "2", "3"), "5\n");
+  assert.match(await npx("ps"), /Shop/);
+  await agent.stop();
+  await assert.rejects(npx("nonsense"), { code: 2 });
 });

@@ -77,6 +77,8 @@ test("what cannot be encoded is named with its place", () => {
     [{ a: [Symbol("s")] }, /^value\['a'\]\[0\] is a symbol/],
     [[Promise.resolve()], /^value\[0\] is a Promise/],
     [{ "it's": new WeakMap() }, /^value\['it\\'s'\] is a WeakMap/],
+    [{ of: (async function* () {})() }, /^value\['of'\] is a generator; declare/],
+    [(function* () {})(), /^value is a Generator, which/],
     [new Map([[1, /x/]]), /^value\[1\] is a RegExp/],
     [new Map([[() => 1, 1]]), /^value\[key 0\] is a function/],
     [new Set([1, () => 1]), /^value\[1\] is a function/],

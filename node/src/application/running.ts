@@ -198,7 +198,7 @@ class Server {
       const handler = this.#handler(activation);
       let returned = await handler(...args);
       const { linked } = activation;
-      const steps = activation.delegate in this.#handlers.streams || linked ? stepsOf(returned) : undefined;
+      const steps = linked === undefined ? undefined : stepsOf(returned);
       if (steps !== undefined && linked !== undefined) {
         await generate(steps, linked, invocation, (this.#connection as Connection).port);
         returned = undefined;
