@@ -7,7 +7,7 @@ import {
   context,
   DeadlineExceededError,
   Decimal,
-  ExecutionCancelledError,
+  CancelledError,
   ExecutionFailedError,
   Instant,
   InvalidSettingsError,
@@ -178,7 +178,7 @@ test("an aborted call rejects with the signal's reason, and its handler hears of
   controller.abort(reason);
   await assert.rejects(waiting, reason);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
-  assert.ok(signal.reason instanceof ExecutionCancelledError, String(signal.reason));
+  assert.ok(signal.reason instanceof CancelledError, String(signal.reason));
   await assert.rejects(withOptions({ signal: controller.signal }).call("Add", 1, 2), reason);
 });
 

@@ -1,4 +1,4 @@
-import { ExecutionCancelledError, type PerperError } from "../errors.js";
+import { CancelledError, type PerperError } from "../errors.js";
 
 /** One run of a handler, from its activation to its outcome. */
 export class Invocation {
@@ -60,11 +60,7 @@ export class Invocation {
   }
 }
 
-/** The reason, as an error of the place that waited: with its stack, and the reason for its cause. */
+/** The reason, as an error of the place that waited: with its stack. */
 export function cancelledAt(reason: PerperError): PerperError {
-  return new ExecutionCancelledError(reason.message, {
-    reason: reason.reason,
-    metadata: reason.metadata,
-    cause: reason,
-  });
+  return new CancelledError(reason.message, { cause: reason.cause });
 }
