@@ -21,7 +21,7 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
-use crate::registry::Language;
+use crate::{registry::Language, scenario::PeerPart};
 
 /// Long enough for any machine; what takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ impl Peer {
         name: &str,
         language: &Language,
         server: SocketAddr,
-        serve: bool,
+        part: &PeerPart,
     ) -> Result<Self> {
         let (program, arguments) = language.command.split_first().context("the command is empty")?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -102,7 +102,7 @@ impl Peer {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if !serve {
+        if !part.serve {
             command.env("X_PERPER_INSTANCE", CALLER);
         }
         let mut child = command.spawn().with_context(|| {
@@ -130,20 +130,22 @@ impl Peer {
             }
         });
         let peer = Peer { child, stdin: tokio::sync::Mutex::new(stdin), shared, next_id: AtomicU64::new(1) };
-        let first = json!({ "do": if serve { "serve" } else { "connect" } });
-        let outcome = async { peer.send(first).await?.answer().await };
-        match outcome.await {
-            Ok(answer) if answer.get("ok").is_some() => Ok(peer),
-            outcome => {
-                let outcome = outcome.map_or_else(|error| format!("{error:#}"), |answer| answer.to_string());
-                bail!(
-                    "the {} peer {name:?} did not begin: {outcome}; build it: {}{}",
-                    language.name,
-                    language.build,
-                    peer.log()
-                )
-            }
+        for first in
+            part.held.then_some("hold").into_iter().chain([if part.serve { "serve" } else { "connect" }])
+        {
+            let outcome = async { peer.send(json!({ "do": first })).await?.answer().await };
+            let outcome = match outcome.await {
+                Ok(answer) if answer.get("ok").is_some() => continue,
+                Ok(answer) => answer.to_string(),
+                Err(error) => format!("{error:#}"),
+            };
+            let Language { name: language, build, .. } = language;
+            bail!(
+                "the {language} peer {name:?} does not {first}: {outcome}; build it: {build}{}",
+                peer.log()
+            );
         }
+        Ok(peer)
     }
 
     /// Gives a command.

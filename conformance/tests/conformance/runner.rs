@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use perper_conformance::{Names, check, resolve};
 use rustix::process::Signal;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    expect::{Names, check, resolve},
     outside,
     peer::{AGENT, PATIENCE, Peer, Pending},
     registry::Language,
@@ -66,7 +66,7 @@ impl<'a> Runner<'a> {
     async fn start_peer(&self, name: &str, part: &PeerPart) -> Result<Peer> {
         let address = if part.proxy { self.server.proxy.address() } else { self.server.address() };
         let language = if part.serve { self.languages.1 } else { self.languages.0 };
-        Peer::start(name, language, address, part.serve).await
+        Peer::start(name, language, address, part).await
     }
 
     async fn steps(&mut self, steps: &[Json]) -> Result<()> {
