@@ -231,7 +231,8 @@ mod tests {
             message: "no apples".to_owned(),
             stack_trace: "line 1".to_owned(),
         };
-        let error = Reason::ExecutionFailed.error("ValueError in execution e: no apples").with_failure(&failure);
+        let error =
+            Reason::ExecutionFailed.error("ValueError in execution e: no apples").with_failure(&failure);
         assert_eq!(error.failure(), Some(failure));
         assert_eq!(Reason::ExecutionFailed.error("nobody raised it").failure(), None);
         assert_eq!(Reason::StreamKeyExists.error("key 7").with("type", "T").failure(), None);

@@ -102,8 +102,8 @@ impl Peer {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if !part.serve {
-            command.env("X_PERPER_INSTANCE", CALLER);
+        if let Some(instance) = part.instance.as_deref().or((!part.serve).then_some(CALLER)) {
+            command.env("X_PERPER_INSTANCE", instance);
         }
         let mut child = command.spawn().with_context(|| {
             format!(

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use perper_conformance::{Names, check, resolve};
+use perper_proxy::Cut;
 use rustix::process::Signal;
 use serde_json::{Map, Value as Json, json};
 
@@ -141,8 +142,8 @@ impl<'a> Runner<'a> {
             }
             "cut" => {
                 match object.as_str() {
-                    Some("next answer") => self.server.proxy.cut_next_answer(),
-                    Some("next request") => self.server.proxy.cut_next_request(),
+                    Some("next answer") => self.server.proxy.cut_next(Cut::Answer),
+                    Some("next request") => self.server.proxy.cut_next(Cut::Request),
                     _ => bail!("what is cut is the \"next answer\" or the \"next request\", not {object}"),
                 }
                 Ok(())

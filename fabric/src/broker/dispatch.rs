@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use perper_proto::v1;
 
 use super::connection::Connection;
+use super::repeat::Repeating;
 use crate::engine::{Claim, Clock, Engine, Execution, ExecutionQuery, Reservation, SessionId, Subject};
 
 /// Hands pending executions to listens.
@@ -14,6 +15,7 @@ use crate::engine::{Claim, Clock, Engine, Execution, ExecutionQuery, Reservation
 /// claim is a compare-and-set. So nothing has to be taken out of the middle of a line.
 pub(super) struct Dispatcher {
     engine: Arc<dyn Engine>,
+    operations: Arc<Repeating>,
     clock: Clock,
     // A plain mutex: claims are made after it is released, so it is held to move entries between queues only.
     lines: Mutex<Lines>,
@@ -147,8 +149,8 @@ struct Match {
 }
 
 impl Dispatcher {
-    pub(super) fn new(engine: Arc<dyn Engine>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { engine, clock, lines: Mutex::default() })
+    pub(super) fn new(engine: Arc<dyn Engine>, operations: Arc<Repeating>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { engine, operations, clock, lines: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -329,7 +331,7 @@ impl Dispatcher {
         };
         if let Some(activation) = gone {
             // The call that wanted it is over; nobody has seen it.
-            super::release(&*self.engine, activation.execution, activation.reservation);
+            super::release(&self.operations, activation.execution, activation.reservation);
         }
     }
 

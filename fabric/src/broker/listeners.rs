@@ -64,7 +64,7 @@ impl Broker {
         };
         let asked = metrics::Operation::AttachListener;
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
-        self.engine.apply(
+        self.operations.apply(
             vec![operation],
             Box::new(move |mut outcomes| {
                 let outcome = outcomes
@@ -74,8 +74,14 @@ impl Broker {
                     return connection.answer(asked, sequence, outcome);
                 };
                 broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
-                let subscription =
-                    Subscription::new(Arc::clone(&connection), sequence, stream, listener, attached, credit);
+                let subscription = Subscription::new(
+                    Arc::clone(&connection),
+                    sequence,
+                    stream,
+                    listener.into(),
+                    attached,
+                    credit,
+                );
                 connection.open().listeners.insert(sequence, Arc::clone(&subscription));
                 connection.answer(asked, sequence, outcome);
                 if connection.outbox.has_ended() {
@@ -83,6 +89,10 @@ impl Broker {
                     return;
                 }
                 broker.deliveries.attach(&subscription);
+                if connection.outbox.has_ended() {
+                    // It has just gone, and may have been closed without this one.
+                    broker.deliveries.detach(&subscription);
+                }
             }),
         );
     }
@@ -102,12 +112,12 @@ impl Broker {
             identity: Some(Identity { session: connection.session, sequence }),
             request: Request::Stream(StreamRequest::DetachListener {
                 stream: subscription.stream.to_string(),
-                listener: subscription.listener.clone(),
+                listener: subscription.listener.to_string(),
                 epoch: subscription.epoch,
             }),
         };
         let connection = Arc::clone(connection);
-        self.engine.apply(
+        self.operations.apply(
             vec![operation],
             Box::new(move |mut outcomes| {
                 connection.answer(asked, sequence, outcomes.pop().unwrap_or(Ok(None)));
@@ -121,14 +131,17 @@ impl Broker {
         {
             let mut waits = lock(&self.listener_waits);
             let waiters = waits.entry(Arc::clone(&stream)).or_default();
-            waiters.retain(Waiter::is_alive);
+            // Each follows the stream for itself.
+            for _ in waiters.extract_if(.., |waiter| !waiter.is_alive()) {
+                self.engine.unfollow(Subject::Stream(Arc::clone(&stream)));
+            }
             waiters.push(waiter);
         }
-        self.follow(Subject::Stream(Arc::clone(&stream)));
+        self.engine.follow(Subject::Stream(Arc::clone(&stream)));
         let request = v1::GetStreamRequest { stream: stream.to_string() };
         let request = Request::Stream(StreamRequest::Get(request));
         let broker = Arc::clone(self);
-        self.engine.apply(
+        self.operations.apply(
             vec![Operation { identity: None, request }],
             Box::new(move |mut outcomes| match outcomes.pop() {
                 Some(Ok(Some(Response::GetStream(v1::GetStreamResponse { stream: Some(record) }))))
@@ -165,6 +178,7 @@ impl Broker {
         let limit = if request.limit == 0 { 1000 } else { u64::from(request.limit) };
         let read = ReadItems {
             stream: Arc::from(request.stream),
+            listener: None,
             from_key: request.from_key.unwrap_or(i64::MIN),
             max_items: limit.min(limits.credit_items),
             // A message holds more than the values.

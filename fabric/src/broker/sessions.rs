@@ -11,7 +11,10 @@ use tokio::sync::oneshot;
 use super::outbox::Frames;
 use super::timers::Timer;
 use super::{Broker, Connection, SessionId, lock, milliseconds};
-use crate::engine::{EndReason, ExecutionQuery, ExecutionRequest, Request, Result, StreamRequest, Timestamp};
+use crate::engine::{
+    EndReason, ExecutionQuery, ExecutionRequest, Place, Request, Result, StreamRequest, Subject, Timestamp,
+    is_unknown,
+};
 
 /// The one version of the protocol that there is.
 const PROTOCOL: u32 = 1;
@@ -89,7 +92,11 @@ impl Broker {
         let hello = request.hello.unwrap_or_default();
         let response = self.hello(&hello)?;
         match self.session(id) {
-            Some(session) => session.seen(self.clock.now()),
+            Some(session) => {
+                session.seen(self.clock.now());
+                // A client that renews by unary calls has no stream to attach.
+                lock(&session.state).detached = None;
+            }
             None => self.create_session(id, hello).await?,
         }
         self.came_back(id);
@@ -105,9 +112,11 @@ impl Broker {
         let id = session_id(&attach.session)?;
         let hello = attach.hello.unwrap_or_default();
         let response = self.hello(&hello)?;
-        let existed = self.session(id).is_some();
+        let mut existed = self.session(id).is_some();
         if !existed {
-            if attach.resume {
+            // It may be at another server, which lets go of it then.
+            existed = self.engine.find_session(id).is_some();
+            if attach.resume && !existed {
                 self.known_session(id)?;
             }
             self.create_session(id, hello).await?;
@@ -167,16 +176,20 @@ impl Broker {
     }
 
     async fn create_session(self: &Arc<Self>, id: SessionId, hello: v1::HelloRequest) -> Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.engine.open_session(
-            id,
-            hello.clone(),
-            Box::new(move |mut outcomes| drop(sender.send(outcomes.pop()))),
-        );
-        match receiver.await {
-            Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => return Err(error),
-            Ok(None) | Err(_) => return Err(Reason::Internal.error("the engine gave no outcome")),
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            self.engine.open_session(
+                id,
+                hello.clone(),
+                Box::new(move |mut outcomes| drop(sender.send(outcomes.pop()))),
+            );
+            match receiver.await {
+                Ok(Some(Ok(_))) => break,
+                // Recording it once more changes nothing.
+                Ok(Some(outcome)) if is_unknown(&outcome) => tokio::task::yield_now().await,
+                Ok(Some(Err(error))) => return Err(error),
+                Ok(None) | Err(_) => return Err(Reason::Internal.error("the engine gave no outcome")),
+            }
         }
         tracing::info!(session = %id, library = hello.library, version = hello.version, "a session is open");
         self.enter_session(id, hello);
@@ -189,7 +202,8 @@ impl Broker {
             id,
             hello,
             last_seen: AtomicU64::new(now.0),
-            state: Mutex::new(State { detached: Some(now), ..State::default() }),
+            // A whole lease, not only the grace of a connection that broke: it may be renewed without a stream.
+            state: Mutex::default(),
             unreceived: Mutex::default(),
         };
         lock(&self.sessions).insert(id, Arc::new(session));
@@ -207,10 +221,6 @@ impl Broker {
         lock(&self.recovering).extend(sessions.iter().map(|(id, _)| *id));
         for (id, hello) in sessions {
             self.enter_session(id, hello);
-            // A whole lease, not only the grace of a connection that broke.
-            if let Some(session) = self.session(id) {
-                lock(&session.state).detached = None;
-            }
         }
     }
 
@@ -282,7 +292,9 @@ impl Broker {
             self.deliveries.detach(subscription);
         }
         lock(&session.unreceived).extend(open.calls);
-        self.waits.drop_dead();
+        for execution in self.waits.drop_dead() {
+            self.engine.unfollow(Subject::End(execution));
+        }
     }
 
     pub(super) fn check_lease(self: &Arc<Self>, id: SessionId) {
@@ -302,6 +314,29 @@ impl Broker {
         } else {
             tracing::info!(session = %id, library = session.hello.library, "a session's lease has run out");
             self.end_session(id);
+        }
+    }
+
+    /// A session has been attached at another server. Told late, it may have come back since.
+    pub(super) fn let_go(&self, id: SessionId) {
+        if self.engine.find_session(id) == Some(Place::Here) {
+            return;
+        }
+        let Some(session) = lock(&self.sessions).remove(&id) else { return };
+        self.timers.clear(&Timer::Lease(id));
+        let connection = lock(&session.state).connection.take();
+        if let Some(connection) = connection {
+            let error = Reason::SessionTakenOver
+                .error(format!("session {id} has been attached by another connection, at another server"));
+            self.close_connection(&session, &connection, Some(error));
+        }
+        self.parked.forget(id, u64::MAX);
+    }
+
+    /// The server that had a session is gone: its client has a whole lease to come back, here or elsewhere.
+    pub(super) fn inherit(&self, id: SessionId, hello: v1::HelloRequest) {
+        if self.session(id).is_none() && self.engine.find_session(id) == Some(Place::Here) {
+            self.enter_session(id, hello);
         }
     }
 

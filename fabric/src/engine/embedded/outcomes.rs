@@ -11,7 +11,8 @@ use crate::engine::{Identity, Outcome, Result, SessionId};
 ///
 /// In memory an outcome that says nothing but "done" costs a few bytes. In the store, all outcomes that one run of
 /// operations has for one session are one entry: key (shard, session, first sequence), written in the same batch as the
-/// changes themselves.
+/// changes themselves. Sequence 0, which no mutation has, is where the floor stands: what is at or below it is refused,
+/// also after a restart.
 pub(super) struct Outcomes {
     shard: u8,
     sessions: HashMap<SessionId, Kept>,
@@ -33,6 +34,9 @@ struct Kept {
 struct Entry {
     #[prost(message, repeated, tag = "1")]
     responses: Vec<v1::Response>,
+    /// (Of the entry at sequence 0 only:) everything up to here is acknowledged.
+    #[prost(uint64, tag = "2")]
+    floor: u64,
 }
 
 impl Outcomes {
@@ -56,6 +60,10 @@ impl Outcomes {
             }
             let kept = this.sessions.entry(session).or_default();
             let first = u64::from_be_bytes(key[key.len() - 8..].try_into().unwrap_or_default());
+            if first == FLOOR {
+                kept.floor = entry.floor;
+                continue;
+            }
             let last = kept.outcomes.last_key_value().map_or(first, |(last, _)| *last);
             kept.entries.insert(first, last);
         }
@@ -116,7 +124,7 @@ impl Outcomes {
         while let Some((session, response)) = fresh.next() {
             let first = response.sequence;
             let mut last = first;
-            let mut entry = Entry { responses: vec![response] };
+            let mut entry = Entry { responses: vec![response], floor: 0 };
             // A run of one session's requests is ascending, so its entry is found again by its first sequence.
             while let Some((_, response)) =
                 fresh.next_if(|(next, response)| *next == session && response.sequence > last)
@@ -139,18 +147,29 @@ impl Outcomes {
             Some(next) => kept.outcomes.split_off(&next),
             None => BTreeMap::new(),
         };
+        let mut forgotten = false;
         while let Some(entry) = kept.entries.first_entry().filter(|entry| *entry.get() <= through) {
             batch.delete(Space::Intents, &key(self.shard, session, *entry.key()));
             entry.remove();
+            forgotten = true;
         }
+        let floor = key(self.shard, session, FLOOR);
         if through == u64::MAX {
+            batch.delete(Space::Intents, &floor);
             self.sessions.remove(&session);
+        } else if forgotten {
+            // Of what is not forgotten, a repeat finds the outcome, so the floor may lag behind in the store until then.
+            let entry = Entry { responses: Vec::new(), floor: kept.floor };
+            batch.put(Space::Intents, &floor, Bytes::from(entry.encode_to_vec()));
         }
     }
 }
 
 /// The first byte of the keys of outcomes.
 const OUTCOME: u8 = 1;
+
+/// The sequence of the entry that holds the floor.
+const FLOOR: u64 = 0;
 
 fn key(shard: u8, session: SessionId, first: u64) -> [u8; 26] {
     let mut key = [0; 26];

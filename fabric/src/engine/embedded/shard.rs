@@ -88,8 +88,10 @@ impl<S: Shard> Guarded<S> {
         for (identity, request) in requests {
             let former = identity.map_or(Ok(None), |identity| outcomes.find(identity));
             let result = match (request, former) {
-                (Err(refused), _) | (_, Err(refused)) => Err(refused),
-                (Ok(_), Ok(Some(former))) => former,
+                (_, Err(refused)) => Err(refused),
+                // Also when it would be refused by now, because the disk is full: it took effect while there was room.
+                (_, Ok(Some(former))) => former,
+                (Err(refused), Ok(None)) => Err(refused),
                 (Ok(request), Ok(None)) => {
                     let result = shard.apply(request, identity, &mut changes);
                     if let Some(identity) = identity.filter(|_| !is_waiting(&result)) {

@@ -1,7 +1,9 @@
 //! Counts the words of text files, with agents in five processes.
 //!
 //!     wordcount FILE…
+//!     wordcount --scaled FILE…
 //!
+//! With `--scaled` it starts no processes: a scaler does, as `examples/rust/perper.yaml` says.
 //! A reader streams the lines. Three instances of a tokenizer, each in a process of its own, share them and stream the
 //! counts of each line. A counter adds them up in its state, and streams back how far it is; then the top of the table.
 //! A word is a run of ASCII letters, in lower case: what `tr -cs '[:alpha:]' '\n' | tr '[:upper:]' '[:lower:]'` says.
@@ -31,8 +33,9 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--agent") => serve(arguments.get(1).map(String::as_str)).await,
-        None | Some("--help" | "-h") => bail!("usage: wordcount FILE…"),
-        Some(_) => count(arguments).await,
+        None | Some("--help" | "-h") => bail!("usage: wordcount [--scaled] FILE…"),
+        Some("--scaled") => count(arguments[1..].to_vec(), true).await,
+        Some(_) => count(arguments, false).await,
     }
 }
 
@@ -47,10 +50,10 @@ async fn serve(agent: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the processes, connects their streams, and prints the table.
-async fn count(files: Vec<String>) -> anyhow::Result<()> {
+/// Starts the processes (unless a scaler does), connects their streams, and prints the table.
+async fn count(files: Vec<String>, scaled: bool) -> anyhow::Result<()> {
     let context = perper::connect().await?;
-    let mut processes = Processes::default();
+    let mut processes = if scaled { Processes::scaled() } else { Processes::own() };
     processes.start("Reader", None)?;
     processes.start("Counter", None)?;
 
@@ -58,7 +61,7 @@ async fn count(files: Vec<String>) -> anyhow::Result<()> {
     let total: u64 = reader.call("Count", &files).await.context("counting the lines")?;
     let lines: Stream = reader.call("Lines", &files).await?;
 
-    // Each instance has a process that serves it and no other; a scaler would start those by itself.
+    // Each instance has a process that serves it and no other.
     let mut tokenizers = Vec::new();
     let mut tables: Vec<Stream> = Vec::new();
     for part in 0..TOKENIZERS {

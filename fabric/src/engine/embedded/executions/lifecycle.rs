@@ -274,14 +274,21 @@ impl Executions {
         }
     }
 
-    pub(super) fn begin_stop(&mut self, id: &str, changes: &mut Changes<Unpublished>) -> Outcome {
+    pub(super) fn begin_stop(
+        &mut self,
+        id: &str,
+        force: bool,
+        changes: &mut Changes<Unpublished>,
+    ) -> Outcome {
         let slot = self.table.number_of(id).and_then(|number| self.table.get_mut(number));
         let Some(slot) = slot.filter(|slot| is_instance(slot)) else {
             return Err(Reason::NotFound.error(format!("there is no instance {id:?}")).with("instance", id));
         };
-        if !slot.stopping {
+        if !slot.stopping || (force && !slot.forced) {
             slot.stopping = true;
-            changes.batch.put_slice(Space::Executions, &key(slot.execution.number, Part::Stopping), &[]);
+            slot.forced |= force;
+            let forced: &[u8] = if slot.forced { &[1] } else { &[] };
+            changes.batch.put_slice(Space::Executions, &key(slot.execution.number, Part::Stopping), forced);
         }
         Ok(None)
     }
@@ -290,7 +297,7 @@ impl Executions {
         let Some(slot) = self.table.find(&request.execution) else {
             return Err(self.missing(&request.execution));
         };
-        let execution = Some(super::scan::view(slot).to_message(now, request.summary));
+        let execution = Some(super::scan::view_now(slot).to_message(now, request.summary));
         Ok(Some(v1::response::Response::GetExecution(v1::GetExecutionResponse { execution })))
     }
 }

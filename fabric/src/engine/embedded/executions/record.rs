@@ -7,6 +7,7 @@ use bytes::Bytes;
 use perper_proto::v1;
 use prost::Message;
 
+use crate::engine::embedded::token::group_hash;
 use crate::engine::{EndReason, Ended, Execution, SessionId, Timestamp};
 
 /// What a key holds. Numbers are on disk, so they never change.
@@ -19,9 +20,9 @@ pub(super) enum Part {
     End = 1,
     /// Present once a stream's execution may run.
     Started = 2,
-    /// Present once an instance is being stopped.
+    /// Present once an instance is being stopped; with one byte if its Stop is not to be called.
     Stopping = 3,
-    /// Attempts, once there was more than one.
+    /// Attempts that were lost, for each work group: a hash of its name, and the number.
     Attempts = 4,
 }
 
@@ -44,6 +45,26 @@ pub(super) fn read_key(key: &[u8]) -> Option<(u64, Part)> {
     let (number, part) = key.split_first_chunk::<8>()?;
     let [part] = part else { return None };
     Some((u64::from_be_bytes(*number), Part::from_number(*part)?))
+}
+
+/// Attempts by work group, as their part holds them.
+pub(super) fn write_attempts(groups: impl Iterator<Item = (u64, u32)>) -> Vec<u8> {
+    groups
+        .flat_map(|(group, attempts)| [&group.to_be_bytes()[..], &attempts.to_be_bytes()].concat())
+        .collect()
+}
+
+pub(super) fn read_attempts(bytes: &[u8]) -> Option<Vec<(u64, u32)>> {
+    // Before work groups were told apart: the number alone, for all of them.
+    if let Ok(attempts) = bytes.try_into() {
+        return Some(vec![(group_hash(""), u32::from_be_bytes(attempts))]);
+    }
+    let (groups, rest) = bytes.as_chunks::<12>();
+    let read = |group: &[u8; 12]| {
+        let (group, attempts) = group.split_first_chunk::<8>()?;
+        Some((u64::from_be_bytes(*group), u32::from_be_bytes(attempts.try_into().ok()?)))
+    };
+    groups.iter().map(read).collect::<Option<Vec<_>>>().filter(|_| rest.is_empty())
 }
 
 /// The execution as it was created.

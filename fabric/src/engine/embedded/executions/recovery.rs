@@ -7,7 +7,8 @@ use perper_store::{Direction, Error, ErrorKind, KeyRange, Result, Space, Store};
 use prost::Message;
 
 use super::Executions;
-use super::record::{CreatedRecord, EndRecord, Part, read_key};
+use super::lifecycle::is_instance;
+use super::record::{CreatedRecord, EndRecord, Part, read_attempts, read_key};
 use super::table::{Holder, Slot, State};
 use crate::engine::Event;
 
@@ -67,11 +68,16 @@ impl Executions {
             .collect()
     }
 
-    /// What the observer of a new boot must know: attached calls whose parent is gone, and ends that time must take.
+    /// What the observer of a new boot must know: attached calls whose parent is gone, ends that time must take, and
+    /// instances that are being stopped.
     pub(in crate::engine::embedded) fn recovery_events(&self) -> Vec<Event> {
         let mut orphaned = Vec::new();
         let mut events = Vec::new();
         for slot in self.table.numbers_after(0).filter_map(|number| self.table.get(number)) {
+            if is_instance(slot) && (slot.stopping || slot.ended().is_some()) {
+                let force = slot.forced || slot.ended().is_some();
+                events.push(Event::Stopping { instance: Arc::clone(&slot.execution), force });
+            }
             match slot.ended() {
                 Some(ended) => events.push(Event::Ended(Arc::clone(ended))),
                 None => {
@@ -91,25 +97,43 @@ impl Executions {
     }
 }
 
+#[cfg(test)]
+impl Executions {
+    /// Attached calls of attempts that are over, of executions that are not.
+    pub(in crate::engine::embedded) fn unswept(&self) -> Vec<Event> {
+        let over = |number: &u64| {
+            let child = self.table.get(*number)?;
+            let (parent, token) = child.execution.parent.as_ref()?;
+            let parent = self.table.find(parent)?;
+            (parent.is_pending() && !parent.is_held_by(token)).then(|| Arc::clone(&child.execution.id))
+        };
+        let orphans: Vec<_> = self.children.values().flatten().filter_map(over).collect();
+        if orphans.is_empty() { Vec::new() } else { vec![Event::Orphaned(orphans)] }
+    }
+}
+
 fn read_part(slot: &mut Slot, part: Part, value: Bytes) -> Option<()> {
     match part {
         Part::Created => return None,
         Part::End => {
             let ended = EndRecord::decode(value).ok()?.into_ended(Arc::clone(&slot.execution))?;
             slot.state = State::Ended(Arc::new(ended));
+            slot.end_committed = true;
         }
         Part::Started => {
             if matches!(slot.state, State::Waiting) {
                 slot.state = State::Pending;
             }
         }
-        Part::Stopping => slot.stopping = true,
+        Part::Stopping => {
+            slot.stopping = true;
+            slot.forced = !value.is_empty();
+        }
         Part::Attempts => {
             slot.attempted = true;
-            let attempts = u32::from_be_bytes(value[..].try_into().ok()?);
-            // The default work group's: others begin anew after a restart, which only makes them more patient.
-            let group = super::super::token::group_hash("");
-            slot.holders.push(Holder { group, current: None, attempts });
+            for (group, attempts) in read_attempts(&value)? {
+                slot.holders.push(Holder { group, current: None, attempts });
+            }
         }
     }
     Some(())

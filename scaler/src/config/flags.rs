@@ -1,0 +1,243 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command};
+use perper::protocol::Strings;
+
+use super::{BackendConfig, Config, LogFormat, parse_time};
+
+const ABOUT: &str =
+    "The Scaler of Perper: starts and stops agent processes as instances of agents come and go.";
+
+const AFTER: &str = "\
+Every flag can be given as an environment variable (--log-format as PERPER_SCALER_LOG_FORMAT); flags win. Where the \
+Fabric is can also be said as for agents, by PERPER_FABRIC_ENDPOINT, PERPER_CA_FILE and PERPER_TOKEN. Times have a unit \
+(500ms, 20s, 5m, 1h, 1d).
+
+Signals: SIGTERM and SIGINT stop it gracefully, a second one at once.
+Exit codes: 0 stopped as told, 1 failed, 2 wrong flags or files.";
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Work.
+    Scale(Box<Config>),
+    /// Print a text, such as the help.
+    Show(String),
+}
+
+struct Setting {
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, value, default, help }
+}
+
+/// What every back-end has.
+const COMMON: &[Setting] = &[
+    setting("fabric", "URL", "", "Where the Fabric is, such as http://127.0.0.1:40400"),
+    setting("ca-file", "FILE", "", "Trust these certificates, PEM, in place of the system's"),
+    setting(
+        "http-address",
+        "IP:PORT",
+        "",
+        "Serve /metrics, /livez and /readyz there; port 0 takes a free one",
+    ),
+    setting("http-address-file", "FILE", "", "Write the actual address of that to this file"),
+    setting("grace", "TIME", "60s", "How long what was started for another Fabric is left alone"),
+    setting("resync", "TIME", "30s", "How often everything is compared although nothing is heard of"),
+    setting("backoff", "TIME", "200ms", "How long to wait before what has ended is started again; doubles"),
+    setting("backoff-max", "TIME", "60s", "The longest such wait"),
+    setting("log-format", "FORMAT", "text", "How log lines are written: text or json"),
+    setting("log-filter", "FILTER", "info", "Which log lines: error, warn, info, debug, trace, or by module"),
+];
+
+const PROCESS: &[Setting] =
+    &[setting("file", "FILE", "perper.yaml", "The file that says how each agent is run")];
+
+/// Reads the command line and the environment.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &impl Strings,
+) -> Result<Invocation, String> {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Show(error.render().to_string()));
+        }
+        Err(error) => return Err(error.render().to_string().trim_end().to_owned()),
+    };
+    let Some((_, matches)) = matches.subcommand() else {
+        return Err("name a back-end; `perper-scaler --help` lists them".to_owned());
+    };
+    let values = Values { matches, environment };
+    let backend = BackendConfig::Process { file: values.text(&PROCESS[0])?.unwrap_or_default().into() };
+    Ok(Invocation::Scale(Box::new(values.config(backend)?)))
+}
+
+fn command() -> Command {
+    Command::new("perper-scaler")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(AFTER)
+        .max_term_width(120)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(backend("process", "Run agents as local processes", PROCESS))
+}
+
+fn backend(name: &'static str, about: &'static str, own: &'static [Setting]) -> Command {
+    let settings = own.iter().chain(COMMON).map(|setting| {
+        let help = match setting.default {
+            "" => setting.help.to_owned(),
+            default => format!("{} [default: {default}]", setting.help),
+        };
+        Arg::new(setting.name).long(setting.name).value_name(setting.value).help(help)
+    });
+    Command::new(name).about(about).after_help(AFTER).args(settings)
+}
+
+struct Values<'a, S> {
+    matches: &'a ArgMatches,
+    environment: &'a S,
+}
+
+impl<S: Strings> Values<'_, S> {
+    fn config(&self, backend: BackendConfig) -> Result<Config, String> {
+        let [fabric, ca_file, http, http_file, grace, resync, backoff, backoff_max, format, filter] = COMMON
+        else {
+            return Err("the table of settings has changed".to_owned());
+        };
+        Ok(Config {
+            backend,
+            fabric: self.text(fabric)?,
+            ca_file: self.text(ca_file)?.map(PathBuf::from),
+            http_address: self.read(http, |text| {
+                text.parse().map_err(|_| "not an address; give one like 127.0.0.1:9400".to_owned())
+            })?,
+            http_address_file: self.text(http_file)?.map(PathBuf::from),
+            grace: self.time(grace)?,
+            resync: self.time(resync)?.max(std::time::Duration::from_millis(100)),
+            backoff: self.time(backoff)?,
+            backoff_max: self.time(backoff_max)?,
+            log_format: self
+                .read(format, |text| match text {
+                    "text" => Ok(LogFormat::Text),
+                    "json" => Ok(LogFormat::Json),
+                    _ => Err("no such format; there are text and json".to_owned()),
+                })?
+                .unwrap_or_default(),
+            log_filter: self
+                .read(filter, |text| match tracing_subscriber::EnvFilter::builder().parse(text) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(error) => {
+                        Err(format!("not a filter ({error}); give info, or info,perper_scaler=debug"))
+                    }
+                })?
+                .unwrap_or_default(),
+        })
+    }
+
+    /// The text of a setting; none if it is empty.
+    fn text(&self, setting: &Setting) -> Result<Option<String>, String> {
+        self.read(setting, |text| Ok(text.to_owned()))
+    }
+
+    fn time(&self, setting: &Setting) -> Result<std::time::Duration, String> {
+        Ok(self.read(setting, parse_time)?.unwrap_or_default())
+    }
+
+    fn read<T>(
+        &self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        let variable = format!("PERPER_SCALER_{}", setting.name.to_ascii_uppercase().replace('-', "_"));
+        let (text, origin) = match self.matches.get_one::<String>(setting.name) {
+            Some(text) => (text.clone(), format!("flag --{}", setting.name)),
+            None => match self.environment.get(&variable).map_err(|error| error.to_string())? {
+                Some(text) => (text, format!("environment variable {variable}")),
+                None => (setting.default.to_owned(), "default".to_owned()),
+            },
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        read(&text).map(Some).map_err(|message| format!("{} = {text:?} ({origin}): {message}", setting.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, String> {
+        let arguments = std::iter::once("perper-scaler").chain(arguments.iter().copied()).map(OsString::from);
+        let environment = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        match parse(arguments, &environment)? {
+            Invocation::Scale(config) => Ok(*config),
+            Invocation::Show(text) => Err(text),
+        }
+    }
+
+    #[test]
+    fn the_command_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_over_the_default() {
+        let environment: &[(&str, &str)] =
+            &[("PERPER_SCALER_GRACE", "5s"), ("PERPER_SCALER_FILE", "env.yaml")];
+        let config = load(&["process", "--grace", "7s"], environment).unwrap();
+        assert_eq!(config.grace, Duration::from_secs(7));
+        assert_eq!(config.backend, BackendConfig::Process { file: "env.yaml".into() });
+        assert_eq!(config.resync, Duration::from_secs(30));
+        assert_eq!(config.http_address, None);
+        assert_eq!(load(&["process"], environment).unwrap().grace, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_value_and_its_place() {
+        for (arguments, environment, expected) in [
+            (&["process", "--grace", "5"][..], &[][..], "grace = \"5\" (flag --grace): not a time"),
+            (
+                &["process"],
+                &[("PERPER_SCALER_LOG_FORMAT", "xml")],
+                "log-format = \"xml\" (environment variable PERPER_SCALER_LOG_FORMAT): no such format",
+            ),
+            (
+                &["process", "--http-address", "here"],
+                &[],
+                "http-address = \"here\" (flag --http-address): not an",
+            ),
+            (
+                &["process", "--log-filter", "a=loud"],
+                &[],
+                "log-filter = \"a=loud\" (flag --log-filter): not a",
+            ),
+            (&["process", "--fiel", "x"], &[], "error: unexpected argument '--fiel'"),
+            (&["podman"], &[], "error: unrecognized subcommand 'podman'"),
+        ] {
+            let error = load(arguments, environment).expect_err(expected);
+            assert!(error.starts_with(expected), "{error} instead of {expected}");
+        }
+    }
+}
