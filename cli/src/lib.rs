@@ -1,6 +1,9 @@
-//! The command line that Perper's packages share: `python -m perper`, `npx perper`.
+#![doc = include_str!("../README.md")]
 
-/// Runs a command, and gives the exit code.
-pub fn run(_arguments: Vec<String>) -> u8 {
-    2
-}
+mod call;
+mod json;
+mod ps;
+mod run;
+mod tail;
+
+pub use run::run;

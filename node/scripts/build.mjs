@@ -2,7 +2,7 @@
 //
 //   node scripts/build.mjs [--profile NAME] [--no-native]
 import { execFileSync } from "node:child_process";
-import { copyFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,7 +21,9 @@ if (!options["no-native"]) {
   const { profile } = options;
   const cargo = ["--quiet", "--package", "perper-node", "--profile", profile];
   execFileSync("cargo", ["build", ...cargo], { cwd: dirname(root), stdio: "inherit" });
-  const metadata = execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], { cwd: dirname(root) });
+  const metadata = execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], {
+    cwd: dirname(root),
+  });
   const { target_directory: target } = JSON.parse(metadata.toString());
   const addon = join(root, `perper.${platform()}.node`);
   // Removed first: a process that has it open keeps the one it has.
@@ -30,7 +32,14 @@ if (!options["no-native"]) {
 }
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
-execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc")], { cwd: root, stdio: "inherit" });
+execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc")], {
+  cwd: root,
+  stdio: "inherit",
+});
 // The ESM entry point hands on what the CommonJS one has: there is one copy of everything, however it is imported.
-writeFileSync(join(root, "dist/index.mjs"), 'export * from "./index.js";\n');
+const entry = readFileSync(join(root, "dist/index.js"), "utf8");
+const names = [...entry.matchAll(/Object\.defineProperty\(exports, "(\w+)", \{ enumerable/g)].map(
+  ([, name]) => name,
+);
+writeFileSync(join(root, "dist/index.mjs"), `export {\n  ${names.join(",\n  ")},\n} from "./index.js";\n`);
 writeFileSync(join(root, "dist/index.d.mts"), 'export * from "./index.js";\n');

@@ -19,4 +19,10 @@ const wanted = process.argv.slice(2).map((name) => basename(name).replace(/\.tes
 const files = readdirSync(join(root, "build/test"))
   .filter((name) => name.endsWith(".test.mjs"))
   .filter((name) => wanted.length === 0 || wanted.includes(name.replace(".test.mjs", "")));
-run("--expose-gc", "--test", "--test-timeout=120000", "--test-reporter=spec", ...files.map((name) => join("build/test", name)));
+run(
+  "--expose-gc",
+  "--test",
+  "--test-timeout=120000",
+  "--test-reporter=spec",
+  ...files.map((name) => join("build/test", name)),
+);

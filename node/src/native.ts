@@ -29,12 +29,12 @@ export interface NativeConnection {
   newId(): string;
   open(wake: () => void): NativePort;
   serve(options: ServeOptions, wake: () => void): NativePort | Refusal;
-  close(): Promise<void | null | Refusal>;
+  close(): Promise<Refusal | null | undefined>;
 }
 
 export interface NativeEmbedded {
   readonly endpoint: string;
-  shutdown(): Promise<void | null | Refusal>;
+  shutdown(): Promise<Refusal | null | undefined>;
 }
 
 /** How to reach a Fabric, as the core wants to be told. */
@@ -87,7 +87,7 @@ interface Native {
 function platform(): string {
   const { platform, arch } = process;
   if (platform === "linux") {
-    const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+    const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
     return `linux-${arch}-${report?.header?.glibcVersionRuntime === undefined ? "musl" : "gnu"}`;
   }
   return platform === "win32" ? `win32-${arch}-msvc` : `${platform}-${arch}`;

@@ -13,6 +13,7 @@ import {
   InvalidSettingsError,
   RemoteError,
   results,
+  type Results,
   Stream,
   tryContext,
   Uuid,
@@ -27,7 +28,7 @@ const { fabric, serve } = await fixture();
 const running = deferred<AbortSignal>();
 const agent = await serve(
   new Agent("Math")
-    .delegate("Add", (a: number, b = 10) => a + b)
+    .delegate("Add", (a: number, b: number | undefined = 10) => a + b)
     .delegate("Divide", (a: number, b: number) => results(Math.floor(a / b), a % b))
     .delegate("Nothing", () => undefined)
     .delegate("Echo", (...values: unknown[]) => results(...values))
@@ -66,7 +67,8 @@ test("a parameter that is left out, or undefined at the end, has its default", a
 });
 
 test("several results are an array, none is undefined, an array is one", async () => {
-  assert.deepEqual(await call("Divide", 17, 5), [3, 2]);
+  assert.deepEqual([...(await call<Results>("Divide", 17, 5))], [3, 2]);
+  assert.deepEqual([...(await call<Results>("Forward", "Divide", 17, 5))], [3, 2]);
   assert.equal(await call("Nothing"), undefined);
   assert.deepEqual(await call("Pair", 1, 2), [1, 2]);
 });
@@ -110,7 +112,7 @@ test("every kind of value goes there and back", async () => {
   // A Map with texts for keys is what an object is.
   expected[values.length - 1] = { a: 1 };
   // Beyond 2^53 numbers are floats, and this one is the integer.
-  assert.deepEqual(await call("Echo", ...values), expected);
+  assert.deepEqual([...(await call<Results>("Echo", ...values))], expected);
   const [moment, uuid, decimal] = await call<[Instant, Uuid, Decimal]>(
     "Echo",
     Instant.from("2024-02-29T12:00:00.123456789+02:00"),
@@ -181,7 +183,10 @@ test("an aborted call rejects with the signal's reason, and its handler hears of
 });
 
 test("the context says who one is", async () => {
-  assert.deepEqual([context().agent.agent, context().instance, context().execution], ["Math", "Math-deploy", undefined]);
+  assert.deepEqual(
+    [context().agent.agent, context().instance, context().execution],
+    ["Math", "Math-deploy", undefined],
+  );
   const other = await new Agent("Describer")
     .delegate("Describe", () => {
       const { agent, delegate, attempt, execution } = context();

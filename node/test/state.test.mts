@@ -93,7 +93,10 @@ test("dictionaries", async () => {
   assert.deepEqual(keys, [true, 1, 2.5, "text", new Uint8Array([1]), [1, "a"]]);
   assert.deepEqual(entries, keys);
   await assert.rejects(words.set({ a: 1 }, 1), InvalidKeyError);
-  await assert.rejects(words.set("f", () => 1), /value is a function/);
+  await assert.rejects(
+    words.set("f", () => 1),
+    /value is a function/,
+  );
   await words.clear();
   assert.equal(await words.count(), 0);
   await words.destroy();

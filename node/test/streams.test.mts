@@ -28,12 +28,16 @@ await serve(
     .stream("Plain", function* (to: number) {
       for (let number = 0; number < to; number += 1) yield { number };
     })
-    .stream("Packed", async function* () {
-      await Promise.resolve();
-      yield keyed(2, "c");
-      yield keyed(0, "a");
-      yield keyed(1, "b");
-    }, { packed: true, persistent: true })
+    .stream(
+      "Packed",
+      async function* () {
+        await Promise.resolve();
+        yield keyed(2, "c");
+        yield keyed(0, "a");
+        yield keyed(1, "b");
+      },
+      { packed: true, persistent: true },
+    )
     .stream("FailAfter", async function* (to: number) {
       await Promise.resolve();
       for (let number = 0; number < to; number += 1) yield number;
@@ -146,7 +150,13 @@ test("a writer writes much, keys and all", async () => {
   await blank.complete();
   const entries = await collect(blank.replay().entries());
   assert.equal(entries.length, 20_001);
-  assert.deepEqual([entries[7], entries.at(-1)], [[70n, 7], [1_000_000n, -1]]);
+  assert.deepEqual(
+    [entries[7], entries.at(-1)],
+    [
+      [70n, 7],
+      [1_000_000n, -1],
+    ],
+  );
 });
 
 test("a stream may be failed from outside", async () => {

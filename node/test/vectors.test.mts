@@ -78,7 +78,8 @@ test("keys keep their order", () => {
 });
 
 test("equal values stay equal, different ones different", () => {
-  const { equal, different } = vectors<Record<"equal" | "different", { name: string; hex: string[] }[]>>("equality");
+  const { equal, different } =
+    vectors<Record<"equal" | "different", { name: string; hex: string[] }[]>>("equality");
   const canonical = (hex: string): string => {
     const bytes = native.canonicalise(again(hex));
     assert.ok(Buffer.isBuffer(bytes));

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::OnceLock};
+use std::{future::Future, io::IsTerminal as _, sync::OnceLock};
 
 use napi::{
     Env, Result,
@@ -24,8 +24,11 @@ pub(crate) fn runtime() -> &'static Runtime {
 fn log_to_stderr() {
     let filter = EnvFilter::builder().with_env_var("PERPER_LOG").try_from_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn"));
-    let logged =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logged = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // Fails only where a subscriber is set already, which then shall have it.
     let _ = logged.try_init();
 }

@@ -343,13 +343,7 @@ impl Encoder<'_> {
             return Ok(());
         }
         if value.is_instance(types.decimal.bind(py))? {
-            let text = value.str()?;
-            let decimal: Decimal = text.to_cow()?.parse().map_err(|_| {
-                Error::new(
-                    ErrorKind::Range,
-                    format!("the decimal {text} has no digits, or too many, to be encoded"),
-                )
-            })?;
+            let decimal = decimal(value)?;
             self.writer().decimal(&decimal);
             return Ok(());
         }
@@ -442,6 +436,21 @@ impl Encoder<'_> {
         }
         Ok(())
     }
+}
+
+fn decimal(value: &Object<'_>) -> Result<Decimal, Fault> {
+    let (negative, digits, exponent): (u8, Vec<u8>, Object<'_>) =
+        value.call_method0("as_tuple")?.extract()?;
+    let unfit = || {
+        let message = format!("the decimal {value} is not finite, or has too many digits, to be encoded");
+        Error::new(ErrorKind::Range, message)
+    };
+    // The exponent of an infinity is a letter.
+    let exponent = exponent.extract::<i32>().map_err(|_| unfit())?;
+    let sign = if negative == 1 { "-" } else { "" };
+    let digits: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+    let coefficient: Decimal = format!("{sign}{digits}").parse().map_err(|_| unfit())?;
+    Ok(Decimal::new(coefficient.coefficient().clone(), exponent)?)
 }
 
 /// The class in a pair of a value and a type that tells how to write it, as Perper 0.8 had them.

@@ -53,6 +53,7 @@ fn fields_of(operation: u8) -> Option<&'static str> {
         27 => "ntkw",
         30 => "nntn",
         32 | 33 => "n",
+        34 => "tv",
         35 => "ntttcinnb",
         36 | 38 => "n",
         37 => "ni",

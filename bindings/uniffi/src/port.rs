@@ -28,8 +28,8 @@ pub struct ServeSettings {
     pub upgrade: bool,
     /// There is a handler for `EnterContainer`.
     pub enter: bool,
-    /// How many executions are worked on at once; 0: the usual.
-    pub concurrency: u64,
+    /// How many executions are worked on at once; none: the usual; 0: just as many as are granted.
+    pub concurrency: Option<u64>,
     /// How many bytes of executions are held at once; 0: the usual.
     pub bytes: u64,
     /// Every work group gets every execution. Empty is the default group.
@@ -67,7 +67,6 @@ pub enum Resume {
 impl From<ServeSettings> for WorkerOptions {
     fn from(settings: ServeSettings) -> Self {
         let usual = AgentSettings::default();
-        let or = |number: u64, usual: u64| if number == 0 { usual } else { number };
         WorkerOptions {
             agent: settings.agent,
             instance: settings.instance,
@@ -78,8 +77,8 @@ impl From<ServeSettings> for WorkerOptions {
             upgrade: settings.upgrade,
             enter: settings.enter,
             settings: AgentSettings {
-                concurrency: or(settings.concurrency, usual.concurrency),
-                bytes: or(settings.bytes, usual.bytes),
+                concurrency: settings.concurrency.unwrap_or(usual.concurrency),
+                bytes: if settings.bytes == 0 { usual.bytes } else { settings.bytes },
                 work_group: settings.work_group,
                 // The language counts the grace, since it knows its handlers: it submits `release all` when it is over.
                 grace: Duration::ZERO,

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use perper_proto::{Reason, v1};
+use perper_proto::v1;
 
 use super::connection::Connection;
+use super::listeners::destroyed;
 use crate::engine::{Engine, Items, ReadItems, Result, Subject, listener_removed, taken_over};
 use crate::metrics::Metrics;
 
@@ -158,9 +159,7 @@ impl Deliveries {
     pub(super) fn destroyed(&self, stream: &str) {
         let subscriptions = self.lock().get(stream).cloned().unwrap_or_default();
         for subscription in subscriptions {
-            let error =
-                Reason::NotFound.error(format!("stream {stream:?} was destroyed")).with("stream", stream);
-            self.finish(&subscription, v1::notice::Notice::Error(error));
+            self.finish(&subscription, v1::notice::Notice::Error(destroyed(stream)));
         }
     }
 

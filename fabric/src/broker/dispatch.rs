@@ -318,8 +318,10 @@ impl Dispatcher {
         let activation = self.activation(listen.subscription, reservation);
         let gone = match &listen.taker {
             Taker::Connection(connection) => {
-                connection.outbox.add(size, |frame| frame.activations.push(activation));
-                None
+                let mut activation = Some(activation);
+                let taken =
+                    connection.outbox.offer(size, |frame| frame.activations.extend(activation.take()));
+                activation.filter(|_| !taken)
             }
             Taker::Once(sender) => {
                 let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -330,7 +332,8 @@ impl Dispatcher {
             }
         };
         if let Some(activation) = gone {
-            // The call that wanted it is over; nobody has seen it.
+            // The call or the connection that wanted it is over; nobody has seen it. With its session gone, nothing else
+            // would give it back.
             super::release(&self.operations, activation.execution, activation.reservation);
         }
     }

@@ -74,7 +74,14 @@ impl Broker {
             capability,
             ..v1::CreateExecutionRequest::default()
         };
-        self.request(ExecutionRequest::Create(register, None)).await?;
+        if let Err(error) = self.request(ExecutionRequest::Create(register, None)).await {
+            // A repeat, after a first try that failed and was removed again: that its caller has not received its end is
+            // why it is still there.
+            return match self.view(&start_call(&instance)).await?.and_then(|call| call.end) {
+                Some(end) => Ok(v1::StartInstanceResponse { end: Some(end), incarnation: 0 }),
+                None => Err(error),
+            };
+        }
         let incarnation = self.view(&instance).await?.map_or(0, |registered| registered.incarnation);
         let call = start_call(&instance);
         let create = v1::CreateExecutionRequest {
@@ -148,6 +155,9 @@ impl Broker {
 
     /// Cancels what an instance runs, destroys what it owns, and removes its registration. Every step can be repeated.
     async fn remove_instance(self: &Arc<Self>, instance: &str, agent: &str) -> Result<()> {
+        // First of all, so that it takes no calls, and nobody begins with it again who finds it among the property of
+        // another: instances may own each other in a circle.
+        self.gone(ExecutionRequest::End(instance.to_owned(), EndReason::OwnerGone).into()).await?;
         let query = ExecutionQuery {
             agent: Some(Arc::from(agent)),
             instance: Some(Arc::from(instance)),
@@ -178,6 +188,8 @@ impl Broker {
     async fn destroy(self: &Arc<Self>, owned: Owned) -> Result<()> {
         match owned {
             Owned::Execution(id) => match self.view(&id).await? {
+                // Somebody is at it, and whoever follows its end if that server goes.
+                Some(owned) if owned.agent == REGISTRY && owned.end.is_some() => {}
                 // An instance that this one owns goes the same way; boxed, since it may own others in turn.
                 Some(owned) if owned.agent == REGISTRY => {
                     let stop = v1::StopInstanceRequest {
@@ -215,19 +227,23 @@ impl Broker {
         Ok(())
     }
 
-    /// What an end means for an instance: one whose start failed, or was abandoned by its caller, is removed, and so is one
-    /// whose own execution has ended. Whoever waits for the start does so too, but may be gone.
+    /// What an end means for an instance: one whose start failed, or was abandoned by its caller, is removed, and so is what
+    /// is left of one whose own execution somebody cancelled or forgot. Whoever waits for a start does so too, but may be
+    /// gone.
     pub(super) fn end_instance_of(self: &Arc<Self>, ended: &Ended) {
         let execution = &ended.execution;
-        let instance = if *execution.agent == *REGISTRY {
-            // A stop removes it in the same step, so that there is nothing left of it here.
-            self.engine.view_execution(&execution.id).map(|_| &execution.id)
-        } else {
-            let failed = ended.end.error.is_some() && *execution.id == *start_call(&execution.instance);
-            failed.then_some(&execution.instance)
-        };
-        if let Some(instance) = instance {
-            self.carry_stop_through(instance, true);
+        if *execution.agent == *REGISTRY {
+            // Where it is removed in order, this is the first step.
+            if ended.reason != EndReason::OwnerGone {
+                let broker = Arc::clone(self);
+                let (instance, agent) = (Arc::clone(&execution.id), Arc::clone(&execution.instance));
+                self.runtime.spawn(async move {
+                    let removed = broker.remove_instance(&instance, &agent).await;
+                    log_failure(&instance, removed);
+                });
+            }
+        } else if ended.end.error.is_some() && *execution.id == *start_call(&execution.instance) {
+            self.carry_stop_through(&execution.instance, true);
         }
     }
 
@@ -237,9 +253,7 @@ impl Broker {
         let (broker, instance) = (Arc::clone(self), instance.to_owned());
         self.runtime.spawn(async move {
             let stop = v1::StopInstanceRequest { instance: instance.clone(), force, ..Default::default() };
-            if let Err(error) = broker.stop_instance(stop, None).await {
-                tracing::error!(instance, error = error.message, "an instance could not be removed");
-            }
+            log_failure(&instance, broker.stop_instance(stop, None).await);
         });
     }
 
@@ -296,6 +310,13 @@ impl Broker {
 impl From<ExecutionRequest> for Request {
     fn from(request: ExecutionRequest) -> Self {
         Request::Execution(request)
+    }
+}
+
+/// Takes note of what nobody waits for.
+fn log_failure<T>(instance: &str, removed: Result<T>) {
+    if let Err(error) = removed {
+        tracing::error!(instance, error = error.message, "an instance could not be removed");
     }
 }
 

@@ -36,6 +36,11 @@ impl Waiter {
     }
 }
 
+/// What those are told who wait for something of a stream that is gone.
+pub(super) fn destroyed(stream: &str) -> v1::Error {
+    Reason::NotFound.error(format!("stream {stream:?} was destroyed")).with("stream", stream)
+}
+
 /// The key of an unnamed listener's record. Names of the user's never begin like this.
 fn unnamed(connection: &Connection, place: u64) -> String {
     format!("\0{}/{place}", connection.session)
@@ -155,9 +160,14 @@ impl Broker {
         );
     }
 
-    /// A stream has its first listener, or is gone.
+    /// A stream has its first listener.
     pub(super) fn stream_listened(&self, stream: &str) {
         self.tell_listener_waits(stream, Ok(None));
+    }
+
+    /// A stream is gone, and will never have one.
+    pub(super) fn stream_gone(&self, stream: &str) {
+        self.tell_listener_waits(stream, Err(destroyed(stream)));
     }
 
     fn tell_listener_waits(&self, stream: &str, outcome: Outcome) {

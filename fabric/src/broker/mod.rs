@@ -186,7 +186,7 @@ impl Broker {
             return;
         }
         let operations = requests.into_iter().map(|request| Operation { identity: None, request }).collect();
-        self.operations.apply(operations, Box::new(|_| {}));
+        self.operations.settle(operations);
     }
 
     /// Waits for the end of an execution, which must not be there yet, or be looked for after this.
@@ -221,7 +221,7 @@ impl Broker {
 fn release(operations: &Arc<Repeating>, execution: String, reservation: Bytes) {
     let request = v1::ReleaseExecutionRequest { execution, reservation, identity: None };
     let request = Request::Execution(ExecutionRequest::Release(request));
-    operations.apply(vec![Operation { identity: None, request }], Box::new(|_| {}));
+    operations.settle(vec![Operation { identity: None, request }]);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

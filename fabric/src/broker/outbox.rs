@@ -40,11 +40,18 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds to the open frame; `bytes` is about what is added.
+    /// Adds to the open frame; `bytes` is about what is added. Once the stream is to end nothing is added any more, and
+    /// `add` is not called: whoever adds what must not get lost asks for [`offer`](Self::offer).
     pub(super) fn add(&self, bytes: usize, add: impl FnOnce(&mut v1::ServerFrame)) {
+        let _in_time = self.offer(bytes, add);
+    }
+
+    /// As [`add`](Self::add); false if it came too late.
+    #[must_use]
+    pub(super) fn offer(&self, bytes: usize, add: impl FnOnce(&mut v1::ServerFrame)) -> bool {
         let mut queue = self.lock();
         if queue.end.is_some() {
-            return;
+            return false;
         }
         add(&mut queue.open);
         queue.bytes += bytes.max(1);
@@ -54,6 +61,7 @@ impl Outbox {
             queue.bytes = 0;
         }
         wake(queue);
+        true
     }
 
     /// Ends the stream once everything before has been sent; with a status, as a failure.

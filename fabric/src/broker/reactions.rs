@@ -82,7 +82,7 @@ impl Broker {
             Event::StreamDestroyed { stream, linked_execution } => {
                 self.deliveries.destroyed(&stream);
                 self.observe_stream(&stream);
-                self.stream_listened(&stream);
+                self.stream_gone(&stream);
                 follow_ups.extend(linked_execution.as_ref().map(cancel));
             }
         }

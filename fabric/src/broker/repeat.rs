@@ -29,16 +29,30 @@ impl Repeating {
     /// As [`Engine::apply`], but what is unknown is carried out again until it is not. Only a mutation without an
     /// identity whose repeat could be seen stays unknown: its client has said that it looks before it repeats.
     pub(super) fn apply(self: &Arc<Self>, operations: Vec<Operation>, done: Done) {
-        self.attempt(operations, 0, done);
+        self.attempt(operations, 0, Operation::may_be_repeated, done);
     }
 
-    fn attempt(self: &Arc<Self>, operations: Vec<Operation>, attempt: u32, done: Done) {
+    /// Carries out what follows from something else, again until that has been done: nobody looks at the outcome.
+    pub(super) fn settle(self: &Arc<Self>, operations: Vec<Operation>) {
+        self.attempt(operations, 0, |_| true, Box::new(|_| {}));
+    }
+
+    fn attempt(
+        self: &Arc<Self>,
+        operations: Vec<Operation>,
+        attempt: u32,
+        repeats: fn(&Operation) -> bool,
+        done: Done,
+    ) {
         if !self.engine.answers_unknown() {
             return self.engine.apply(operations, done);
         }
         let this = Arc::clone(self);
         let kept = operations.clone();
-        self.engine.apply(operations, Box::new(move |outcomes| this.conclude(kept, outcomes, attempt, done)));
+        self.engine.apply(
+            operations,
+            Box::new(move |outcomes| this.conclude(kept, outcomes, attempt, repeats, done)),
+        );
     }
 
     fn conclude(
@@ -46,12 +60,13 @@ impl Repeating {
         operations: Vec<Operation>,
         mut outcomes: Vec<Outcome>,
         attempt: u32,
+        repeats: fn(&Operation) -> bool,
         done: Done,
     ) {
         let mut places = Vec::new();
         let mut again = Vec::new();
         for (place, (operation, outcome)) in operations.into_iter().zip(&outcomes).enumerate() {
-            if is_unknown(outcome) && operation.may_be_repeated() {
+            if is_unknown(outcome) && repeats(&operation) {
                 places.push(place);
                 again.push(operation);
             }
@@ -67,13 +82,13 @@ impl Repeating {
         });
         let next = attempt + 1;
         if next <= AT_ONCE {
-            return self.attempt(again, next, merge);
+            return self.attempt(again, next, repeats, merge);
         }
         let wait = Duration::from_millis(1 << (next - AT_ONCE).min(10)).min(LONGEST);
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
             tokio::time::sleep(wait).await;
-            this.attempt(again, next, merge);
+            this.attempt(again, next, repeats, merge);
         });
     }
 }

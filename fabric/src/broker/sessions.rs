@@ -206,7 +206,8 @@ impl Broker {
             state: Mutex::default(),
             unreceived: Mutex::default(),
         };
-        lock(&self.sessions).insert(id, Arc::new(session));
+        // Two streams of a client may open its session at once; what the first has begun stays.
+        lock(&self.sessions).entry(id).or_insert_with(|| Arc::new(session));
         let until = now.plus(milliseconds(self.config.session_lease));
         self.timers.set(Timer::Lease(id), self.clock.instant(until));
     }
@@ -299,6 +300,9 @@ impl Broker {
 
     pub(super) fn check_lease(self: &Arc<Self>, id: SessionId) {
         let Some(session) = self.session(id) else { return };
+        if self.engine.find_session(id) == Some(Place::Elsewhere) {
+            return self.let_go(id);
+        }
         let now = self.clock.now();
         let lease = Timestamp(session.last_seen.load(Ordering::Relaxed))
             .plus(milliseconds(self.config.session_lease));

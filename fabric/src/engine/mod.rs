@@ -106,7 +106,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Whether outcomes may be [unknown](is_unknown), so that operations must be kept until theirs are there.
     fn answers_unknown(&self) -> bool;
 
-    /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable.
+    /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable. It may take
+    /// effect before or after what is handed over later, so a session may get one after it has given everything back:
+    /// whoever is told of such a one gives it back too.
     fn claim(&self, claims: Vec<Claim>, done: ClaimDone);
 
     /// The number of the last execution created before this boot: up to it, a session may come back that works on one.

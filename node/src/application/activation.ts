@@ -21,7 +21,8 @@ export interface Activation {
   agent: string;
   instance: string;
   delegate: string;
-  traceparent: string;
+  /** Undefined where there is no trace. */
+  traceparent: string | undefined;
   headers: Record<string, string>;
   linked: LinkedStream | undefined;
 }
@@ -37,13 +38,24 @@ export function readActivation(reader: Reader): Activation {
   const agent = reader.text();
   const instance = reader.text();
   const delegate = reader.text();
-  const traceparent = reader.text();
+  const trace = reader.text();
   // tracestate: the core sends it on by itself.
   reader.text();
   const headers = reader.pairs();
   const linked = reader.bool() ? readLinked(reader) : undefined;
   return {
-    id, what, attempt, incarnation, remaining, execution, agent, instance, delegate, traceparent, headers, linked,
+    id,
+    what,
+    attempt,
+    incarnation,
+    remaining,
+    execution,
+    agent,
+    instance,
+    delegate,
+    traceparent: trace === "" ? undefined : trace,
+    headers,
+    linked,
   };
 }
 

@@ -11,12 +11,12 @@ export type Handler = (...args: any[]) => unknown;
 /** A handler that yields the items of a stream. */
 export type StreamHandler = (
   ...args: any[]
-) => AsyncIterable<unknown> | Iterable<unknown> | Promise<AsyncIterable<unknown> | Iterable<unknown> | void> | void;
+) => AsyncIterable<unknown> | Iterable<unknown> | Promise<AsyncIterable<unknown> | Iterable<unknown>>;
 
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 // eslint-disable-next-line @typescript-eslint/no-empty-function
-const AsyncGeneratorFunction = (async function* () {}).constructor;
+const AsyncGeneratorFunction = async function* () {}.constructor;
 
 /** Everything that an author has written for an agent. */
 export class Handlers {
@@ -31,7 +31,9 @@ export class Handlers {
       throw new InvalidArgumentError(`the handler of ${JSON.stringify(delegate)} is no function`);
     }
     if (this.delegates.has(delegate)) {
-      throw new InvalidSettingsError(`there are two handlers for the delegate ${JSON.stringify(delegate)}; remove one`);
+      throw new InvalidSettingsError(
+        `there are two handlers for the delegate ${JSON.stringify(delegate)}; remove one`,
+      );
     }
     this.delegates.set(delegate, handler);
     if (handler instanceof AsyncGeneratorFunction) this.streams[delegate] ??= {};

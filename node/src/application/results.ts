@@ -1,9 +1,12 @@
-/** Several results of a call: see `results`. */
-export class Results {
-  readonly values: readonly unknown[];
-
-  constructor(values: readonly unknown[]) {
-    this.values = values;
+/**
+ * Several results of a call: what `results` makes, and what a call of more than one result gives. It is an array like
+ * any other; that it is this one tells several results from one that is an array, so that a handler hands them on as
+ * they came.
+ */
+export class Results extends Array<unknown> {
+  /** What is made of it, by `map` for example, is a plain array. */
+  static override get [Symbol.species](): ArrayConstructor {
+    return Array;
   }
 }
 
@@ -12,7 +15,9 @@ export class Results {
  * results of their own. An array that is returned without this is one result.
  */
 export function results(...values: unknown[]): Results {
-  return new Results(values);
+  const several = new Results();
+  several.push(...values);
+  return several;
 }
 
 /** An item with its key: see `keyed`. */
@@ -34,5 +39,5 @@ export function keyed<T>(key: number | bigint, value: T): Keyed<T> {
 /** What a handler returned, as the results that there are: nothing is none. */
 export function resultsOf(returned: unknown): readonly unknown[] {
   if (returned === undefined || returned === null) return [];
-  return returned instanceof Results ? returned.values : [returned];
+  return returned instanceof Results ? returned : [returned];
 }

@@ -114,7 +114,13 @@ class Server {
     options: Pick<RunOptions, "signal" | "signals" | "grace">,
   ): RunningAgent {
     this.#connection = connection;
-    const parts = { connection, agent, instance: `${agent}-deploy`, invocation: undefined, deadline: undefined };
+    const parts = {
+      connection,
+      agent,
+      instance: `${agent}-deploy`,
+      invocation: undefined,
+      deadline: undefined,
+    };
     const context = new Context({ ...parts, signals: [] });
     ambient.running.push(context);
     hold();

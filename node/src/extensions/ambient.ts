@@ -37,7 +37,7 @@ export function context(): Context {
     ambient.running.length === 0
       ? "there is no context here: call this from a handler, or after `await connect()`"
       : "there is no context here, and this process runs several agents, so that none of them is the default: " +
-        "use `agent.context.run(…)` of the one that is meant",
+          "use `agent.context.run(…)` of the one that is meant",
   );
 }
 

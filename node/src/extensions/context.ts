@@ -2,7 +2,7 @@ import { ambient } from "./ambient.js";
 import { cancelledAt, type Invocation } from "./invocation.js";
 import { checkTimeout, earlier, strideOf, writeStreamOptions } from "./options.js";
 import type { CallOptions, GeneratedStreamOptions, StreamOptions } from "./options.js";
-import { InvalidArgumentError, type PerperError } from "../errors.js";
+import { InvalidArgumentError } from "../errors.js";
 import { Agent } from "../model/agent.js";
 import { Dictionary } from "../model/dictionary.js";
 import { Execution } from "../model/execution.js";
@@ -182,7 +182,7 @@ export class Context {
 
   /** The place in the caller's trace, as the W3C's "Trace Context" writes it. */
   get traceparent(): string | undefined {
-    return this.#parts.invocation?.traceparent || undefined;
+    return this.#parts.invocation?.traceparent;
   }
 
   /** Milliseconds until the deadline; undefined where there is none. */
@@ -324,7 +324,9 @@ export class Context {
     if (!connection.states.has(known)) {
       connection.states.add(known);
       // It is there as soon as something uses it: the core keeps the order. Should it fail, the execution does.
-      this.#create(Operation.createDictionary, instance, false, true).catch(() => connection.states.delete(known));
+      this.#create(Operation.createDictionary, instance, false, true).catch(() =>
+        connection.states.delete(known),
+      );
     }
     return new Dictionary(instance);
   }
@@ -388,7 +390,11 @@ export class Context {
   }
 
   /** @internal Makes a stream; it may be used at once, the promise tells whether that was right. */
-  createStream<T>(options: GeneratedStreamOptions, declared: boolean, execution: string): [Stream<T>, Promise<void>] {
+  createStream<T>(
+    options: GeneratedStreamOptions,
+    declared: boolean,
+    execution: string,
+  ): [Stream<T>, Promise<void>] {
     const id = this.newId();
     const created = this.request(
       Operation.createStream,
@@ -415,40 +421,38 @@ export class Context {
     read: (reader: Reader) => T,
     long = false,
   ): Promise<T> {
-    const { invocation, signals } = this.#parts;
     try {
-      for (const signal of signals) signal.throwIfAborted();
-      if (!long || (invocation === undefined && signals.length === 0)) {
-        return signals.length === 0
-          ? this.port.request(operation, write, read)
-          : this.#abortable(operation, write, read);
-      }
-      if (invocation?.cancelled !== undefined) throw cancelledAt(invocation.cancelled);
-      return this.#abortable(operation, write, read);
+      return this.begin(operation, write, read, long).answer;
     } catch (error) {
       // What cannot be asked for at all is a rejection like any other.
-      return Promise.reject(error as PerperError);
+      return Promise.reject(error);
     }
   }
 
-  #abortable<T>(operation: number, write: (out: Writer) => void, read: (reader: Reader) => T): Promise<T> {
+  /** @internal As `request`, with what it takes to give it up. */
+  begin<T>(
+    operation: number,
+    write: (out: Writer) => void,
+    read: (reader: Reader) => T,
+    long: boolean,
+  ): { answer: Promise<T>; cancel: (reason: unknown) => void } {
     const { invocation, signals } = this.#parts;
-    const { answer, cancel } = this.port.begin(operation, write, read);
-    invocation?.waits(cancel);
-    if (signals.length === 0) {
-      const over = (): void => invocation?.waitsNoMore(cancel);
-      answer.then(over, over);
-      return answer;
-    }
-    const signal = signals.length === 1 ? (signals[0] as AbortSignal) : AbortSignal.any([...signals]);
-    const abort = (): void => cancel(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
+    for (const signal of signals) signal.throwIfAborted();
+    const waiting = long ? invocation : undefined;
+    if (waiting?.cancelled !== undefined) throw cancelledAt(waiting.cancelled);
+    const begun = this.port.begin(operation, write, read);
+    if (waiting === undefined && signals.length === 0) return begun;
+    const { answer, cancel } = begun;
+    waiting?.waits(cancel);
+    const signal = signals.length > 1 ? AbortSignal.any([...signals]) : signals[0];
+    const abort = (): void => cancel(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
     const over = (): void => {
-      invocation?.waitsNoMore(cancel);
-      signal.removeEventListener("abort", abort);
+      waiting?.waitsNoMore(cancel);
+      signal?.removeEventListener("abort", abort);
     };
     answer.then(over, over);
-    return answer;
+    return begun;
   }
 }
 

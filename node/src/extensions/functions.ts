@@ -29,7 +29,11 @@ export function call<R = unknown>(delegate: string, ...args: unknown[]): Promise
 }
 
 /** Calls a delegate of an agent: of one instance, or of the agent as a whole. */
-export function callAgent<R = unknown>(agent: Agent | string, delegate: string, ...args: unknown[]): Promise<R> {
+export function callAgent<R = unknown>(
+  agent: Agent | string,
+  delegate: string,
+  ...args: unknown[]
+): Promise<R> {
   return here((context) => context.callAgent<R>(agent, delegate, ...args));
 }
 

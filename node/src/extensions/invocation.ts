@@ -8,7 +8,7 @@ export class Invocation {
   readonly execution: string;
   readonly attempt: number;
   readonly incarnation: number;
-  readonly traceparent: string;
+  readonly traceparent: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   /** It has an outcome: what still runs on its behalf has no parent any more. */
   ended = false;
@@ -18,7 +18,12 @@ export class Invocation {
   /** What waits on its behalf, each with how to give it up. */
   readonly #waiting = new Set<(reason: unknown) => void>();
 
-  constructor(of: Pick<Invocation, "id" | "delegate" | "execution" | "attempt" | "incarnation" | "traceparent" | "headers">) {
+  constructor(
+    of: Pick<
+      Invocation,
+      "id" | "delegate" | "execution" | "attempt" | "incarnation" | "traceparent" | "headers"
+    >,
+  ) {
     this.id = of.id;
     this.delegate = of.delegate;
     this.execution = of.execution;

@@ -32,6 +32,7 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R> {
   #number = 0;
   #batch: Batch | undefined;
   #fetching: Promise<void> | undefined;
+  #giveUp: ((reason: unknown) => void) | undefined;
   #done = false;
   /** Through here everything is processed, and the core has not been told yet. */
   #processed: bigint | undefined;
@@ -56,7 +57,7 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R> {
         return Promise.resolve({ done: false, value: this.#take(batch) });
       } catch (error) {
         this.#detach();
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     }
     if (this.#done) return Promise.resolve({ done: true, value: undefined });
@@ -91,16 +92,16 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R> {
     try {
       if (this.#number === 0) await this.#attach();
       if (this.#done) return;
-      const batch = await this.#context.request(
-        Operation.nextItems,
-        (out) => out.u64(this.#number),
-        batchOrEnd,
-        true,
-      );
-      if (this.#done) return;
+      const next = this.#context.begin(Operation.nextItems, (out) => out.u64(this.#number), batchOrEnd, true);
+      this.#giveUp = next.cancel;
+      const batch = await next.answer;
+      this.#giveUp = undefined;
       this.#batch = batch;
       if (batch === undefined) this.#detach();
     } catch (error) {
+      // Left while it waited: the end, for whoever asked.
+      if (this.#done) return;
+      this.#giveUp = undefined;
       this.#detach();
       throw error;
     }
@@ -136,6 +137,7 @@ abstract class Listener<T, R> implements AsyncIterableIterator<R> {
     this.#done = true;
     this.#batch = undefined;
     if (this.#number === 0) return;
+    this.#giveUp?.(undefined);
     try {
       this.#context.port.send(Operation.detachListener, (out) => out.u64(this.#number));
     } catch {

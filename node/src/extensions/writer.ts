@@ -51,7 +51,7 @@ export class StreamWriter<T = unknown> {
     if (this.#failed) throw this.#error;
     const keyed = key !== undefined;
     let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || chunk.keyed !== keyed) {
+    if (chunk?.keyed !== keyed) {
       chunk = { keyed, count: 0, items: new Writer(4096) };
       this.#chunks.push(chunk);
       if (!this.#inFlight) this.#port.pumpLater(this);
@@ -167,7 +167,8 @@ export class SharedWriters {
       await open.writer.flush();
     } catch (error) {
       // A rejected batch closes its writer: the next one to write gets a new one.
-      if (!(error instanceof TypeError) && this.#open.get(stream.stream) === open) this.#open.delete(stream.stream);
+      if (!(error instanceof TypeError) && this.#open.get(stream.stream) === open)
+        this.#open.delete(stream.stream);
       throw error;
     } finally {
       open.users -= 1;

@@ -38,7 +38,11 @@ interface Of {
 
 function writeOperation(out: Writer, kind: number, { key, value, expected }: Of): void {
   out.u8(kind);
-  for (const [name, part] of [["key", key], ["value", value], ["expected", expected]] as const) {
+  for (const [name, part] of [
+    ["key", key],
+    ["value", value],
+    ["expected", expected],
+  ] as const) {
     const start = out.length;
     out.u32(0);
     if (part === undefined) continue;
@@ -193,7 +197,10 @@ export class Dictionary<K = unknown, V = unknown> {
     return this.#enumerate(true, (key) => key as K);
   }
 
-  #enumerate<T>(keysOnly: boolean, make: (key: unknown, value: () => unknown) => T): AsyncGenerator<T, void, undefined> {
+  #enumerate<T>(
+    keysOnly: boolean,
+    make: (key: unknown, value: () => unknown) => T,
+  ): AsyncGenerator<T, void, undefined> {
     const ambient = context();
     return pages((token) =>
       ambient.request(

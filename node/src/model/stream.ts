@@ -43,7 +43,7 @@ export class Stream<T = unknown> {
     this.start = how.start;
     this.stride = how.stride ?? 0;
     this.localToData = how.localToData ?? false;
-    this.options = how.options ?? new Map();
+    this.options = how.options ?? new Map<string, unknown>();
   }
 
   /** The same stream, listened to from a key on; without one, from the first item there is. */

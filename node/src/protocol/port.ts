@@ -73,8 +73,6 @@ export class Port {
         if (!this.#requests.has(number)) return;
         this.#forget(number);
         this.send(Operation.cancel, (out) => out.u64(number));
-        // Whoever waits is told why.
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
         reject(reason);
       };
     });

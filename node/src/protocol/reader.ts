@@ -1,3 +1,4 @@
+import { results as several } from "../application/results.js";
 import { decode } from "../values/decode.js";
 import { errorOf, type Failure, type PerperError } from "../errors.js";
 
@@ -112,9 +113,5 @@ export function results(reader: Reader): unknown {
   if (count === 0) return undefined;
   if (count === 1) return reader.value();
   reader.at -= 4;
-  return reader.values();
-}
-
-export function number(reader: Reader): bigint {
-  return reader.i64();
+  return several(...reader.values());
 }

@@ -170,7 +170,12 @@ class Decoder {
     return object;
   }
 
-  #entries(length: number, done: number, object: Record<string, unknown>, depth: number): Map<unknown, unknown> {
+  #entries(
+    length: number,
+    done: number,
+    object: Record<string, unknown>,
+    depth: number,
+  ): Map<unknown, unknown> {
     const map = new Map<unknown, unknown>();
     // Members that look like integers come first in an object: in a Map they keep their places only if read again.
     for (const key of Object.keys(object)) map.set(key, object[key]);
@@ -266,7 +271,11 @@ class Decoder {
     const [type, id, options] = parts as unknown[];
     if (typeof type !== "string" || typeof id !== "string") throw amiss;
     if (options instanceof Map) throw amiss;
-    if (typeof options !== "object" || options === null || Object.getPrototypeOf(options) !== Object.prototype) {
+    if (
+      typeof options !== "object" ||
+      options === null ||
+      Object.getPrototypeOf(options) !== Object.prototype
+    ) {
       throw amiss;
     }
     return fromReference(new Reference(type, id, new Map(Object.entries(options))));

@@ -233,7 +233,11 @@ class Encoder {
         if (!isPlain(key)) this.#suspicious = true;
         this.#value(key, inner);
         place =
-          typeof key === "string" ? `[${quote(key)}]` : Number.isSafeInteger(key) ? `[${String(key)}]` : `[entry ${position}]`;
+          typeof key === "string"
+            ? `[${quote(key)}]`
+            : Number.isSafeInteger(key)
+              ? `[${String(key)}]`
+              : `[entry ${position}]`;
         this.#value(member, inner);
         position += 1;
       }

@@ -67,7 +67,12 @@ function faultOf(text: string): string | undefined {
   const parts = TEXT.exec(text);
   if (parts === null) return "write it as 2026-11-25T10:00:00Z, with a fraction and an offset if need be";
   const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as [
-    number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
   const days = month === 2 && leap ? 29 : (DAYS[month - 1] ?? 0);

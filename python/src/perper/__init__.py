@@ -15,29 +15,19 @@ from __future__ import annotations
 
 import atexit as _atexit
 
-try:
-    from . import _native
-except ImportError as _error:
-    if "interpreter" in str(_error):
-        raise ImportError(
-            "perper does not run in a sub-interpreter: its connections belong to the whole process. Import it in the main "
-            "interpreter, and use threads or processes"
-        ) from _error
-    raise
-
-from . import blocking, errors
+# The first of these refuses sub-interpreters, before the second loads anything native.
+from . import _interpreters, _native, blocking, datatypes, errors, protocol
+from .ambient import Context, connect, context, get_agent, timeout, try_context
 from .application import Agent, Running, register_delegate, run
 from .blocking import get_state, remove_state, set_state
 from .calls import call, call_agent, destroy_agent, start_agent, stop_agent
-from .ambient import Context, connect, context, get_agent, timeout, try_context
 from .conversion import convert
 from .embedding import EmbeddedFabric, embedded
 from .errors import *  # noqa: F403 (one exception for each kind of error)
 from .errors import PerperError
 from .model import PerperAgent, PerperExecution, PerperStream
 from .notebook import run_notebook
-from .states import Dictionary, DictionaryBatch, List, dictionary, state
-from .states import list_ as list  # noqa: A004 (named as the thing is)
+from .states import Dictionary, DictionaryBatch, List, create_dictionary, create_list, state
 from .streams import (
     StreamWriter,
     complete_stream,
@@ -86,10 +76,12 @@ __all__ = [
     "context",
     "convert",
     "create_blank_stream",
+    "create_dictionary",
+    "create_list",
+    "datatypes",
     "declare_stream",
     "destroy_agent",
     "destroy_stream",
-    "dictionary",
     "embedded",
     "enumerate_stream",
     "enumerate_stream_with_keys",
@@ -98,8 +90,8 @@ __all__ = [
     "get_state",
     "get_stream",
     "keyed",
-    "list",
     "local_stream",
+    "protocol",
     "query_stream",
     "register_delegate",
     "remove_listener",
@@ -119,5 +111,7 @@ __all__ = [
     "write_stream",
 ]
 __all__ += errors.__all__
+
+del _interpreters
 
 _atexit.register(_native.close)

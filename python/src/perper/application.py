@@ -131,7 +131,12 @@ class Agent:
         if not self.name:
             raise InvalidSettingsError("the agent has no name; give it one, or set X_PERPER_AGENT")
         self.sync_handlers = sync_handlers
-        self.concurrency, self.held_bytes, self.work_group, self.grace = concurrency, held_bytes, work_group, grace
+        self.concurrency, self.held_bytes, self.work_group, self.grace = (
+            concurrency,
+            held_bytes,
+            work_group,
+            grace,
+        )
         self._handlers: dict[str, Handler] = {}
         self._hooks: dict[int, Handler] = {}
         self._streams: dict[str, tuple[Options, bool]] = {}
@@ -277,7 +282,11 @@ class Agent:
         with _Signals(signals) as told:
             starting = asyncio.ensure_future(
                 self.start(
-                    endpoint=endpoint, token=token, ca_file=ca_file, identity_files=identity_files, instance=instance
+                    endpoint=endpoint,
+                    token=token,
+                    ca_file=ca_file,
+                    identity_files=identity_files,
+                    instance=instance,
                 )
             )
             running = await told.first(starting)
@@ -424,12 +433,12 @@ class Running:
                     # It fails here if the result cannot be encoded.
                     self._conclude(COMPLETE, invocation.number, result)
             except asyncio.CancelledError as error:
-                if not invocation.over:
-                    # Cancelled by itself, or by the end of the loop: that is no cancellation of the execution.
-                    if bridge.loop.is_running() and self._stopping is None and not _ending():
-                        self._conclude(FAIL, invocation.number, failure_of(error))
-                    else:
-                        self._conclude(RELEASE, invocation.number)
+                if not invocation.over and _was_cancelled():
+                    # With the process, not by the Fabric: another worker shall have it.
+                    self._conclude(RELEASE, invocation.number)
+                elif not invocation.over:
+                    # Something that the handler waited for was cancelled.
+                    self._conclude(FAIL, invocation.number, failure_of(error))
             except Exception as error:
                 if not invocation.over:
                     self._conclude(FAIL, invocation.number, failure_of(error))
@@ -569,10 +578,10 @@ def _write_plain_items(
         items.close()  # type: ignore[attr-defined]
 
 
-def _ending() -> bool:
-    """Whether the task that runs is cancelled together with all others, as `asyncio.run` does at its end."""
-    loop = asyncio.get_running_loop()
-    return all(task.cancelling() for task in asyncio.all_tasks(loop)) if hasattr(asyncio.Task, "cancelling") else True
+def _was_cancelled() -> bool:
+    """Whether somebody cancelled the present task, as `asyncio.run` does at its end; Python 3.10 does not tell."""
+    cancelling: Any = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is not None and cancelling() > 0
 
 
 class _Signals:
@@ -670,7 +679,12 @@ async def run(
     delegates = dict(delegates or {})
     init = delegates.pop("Init", None)
     described = Agent(
-        agent, delegates, sync_handlers=sync_handlers, concurrency=concurrency, work_group=work_group, grace=grace
+        agent,
+        delegates,
+        sync_handlers=sync_handlers,
+        concurrency=concurrency,
+        work_group=work_group,
+        grace=grace,
     )
     if init is not None:
         described._hook(DEPLOY if use_deploy_init else ENTER, init)
@@ -690,5 +704,3 @@ def register_delegate(delegate: str, function: Callable[..., Any]) -> Running:
     if instance.endswith(("-deploy", "-Init")):
         instance = ""
     return Running(described, current._session, instance or None, owned=False)
-
-

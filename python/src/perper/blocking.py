@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import calls as _calls
 from . import ambient as _ambient
+from . import calls as _calls
 from . import states as _state
 from . import streams as _streams
 from .session import BLOCKING, Session
@@ -108,9 +108,11 @@ def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeout: flo
     return wait(_calls.call_agent(agent, delegate, *parameters, timeout=timeout))
 
 
-def start_agent(agent: str, *parameters: Any, timeout: float | None = None) -> tuple[PerperAgent, Any]:
+def start_agent(
+    agent: str, *parameters: Any, instance: str | None = None, timeout: float | None = None
+) -> tuple[PerperAgent, Any]:
     """Start an instance; as `perper.start_agent`."""
-    return wait(_calls.start_agent(agent, *parameters, timeout=timeout))
+    return wait(_calls.start_agent(agent, *parameters, instance=instance, timeout=timeout))
 
 
 def stop_agent(agent: PerperAgent, *, force: bool = False, timeout: float | None = None) -> bool:
@@ -133,9 +135,9 @@ def enumerate_stream_with_keys(stream: PerperStream, listener: str | None = None
     return iterate(_streams.enumerate_stream_with_keys(stream, listener))
 
 
-def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> None:
+def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> int:
     """Write an item to a blank stream; as `perper.write_stream`."""
-    wait(_streams.write_stream(stream, item, key))
+    return wait(_streams.write_stream(stream, item, key))
 
 
 def complete_stream(stream: PerperStream, error: BaseException | None = None) -> None:

@@ -46,13 +46,17 @@ async def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeou
     )
 
 
-async def start_agent(agent: str, *parameters: Any, timeout: float | None = None) -> tuple[PerperAgent, Any]:
+async def start_agent(
+    agent: str, *parameters: Any, instance: str | None = None, timeout: float | None = None
+) -> tuple[PerperAgent, Any]:
     """Start an instance of an agent; gives the reference to it, and what its `Start` delegate returned.
 
-    The instance belongs to the current one, if there is one: it is stopped with it.
+    The instance belongs to the current one, if there is one: it is stopped with it. `instance` gives it an id of one's
+    own, which nobody else may use.
     """
     current = context()
-    instance = current._session.connection.new_id()
+    if instance is None:
+        instance = current._session.connection.new_id()
     _, result = await current._request(
         START_INSTANCE,
         current._number(),
@@ -72,9 +76,7 @@ async def stop_agent(agent: PerperAgent, *, force: bool = False, timeout: float 
     False when there was no such instance.
     """
     current = context()
-    return bool(
-        await current._request(STOP_INSTANCE, agent.instance, force, current._milliseconds(timeout))
-    )
+    return bool(await current._request(STOP_INSTANCE, agent.instance, force, current._milliseconds(timeout)))
 
 
 async def destroy_agent(agent: PerperAgent) -> None:

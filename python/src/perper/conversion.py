@@ -6,14 +6,14 @@ class, it is made of what came. An annotation that says nothing of the kind cost
 
 from __future__ import annotations
 
-import inspect
 import types
 import typing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .errors import InvalidValueError
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Callable
 
     Converter = Callable[[Any], Any]
@@ -88,7 +88,7 @@ def _union(choices: tuple[Any, ...]) -> Converter | None:
     if len(others) != 1 or others[0] is None:
         # Which of several is meant, nobody can tell.
         return None
-    (only,) = others
+    only: Converter = others[0]
     return lambda value: None if value is None else only(value)
 
 
@@ -106,14 +106,15 @@ def _generic(origin: Any, arguments: tuple[Any, ...]) -> Converter | None:
         def to_tuple(value: Any) -> Any:
             if len(value) != len(several):
                 raise InvalidValueError(f"{len(several)} elements are needed, not {len(value)}")
-            return tuple(
-                one if each is None else each(one) for one, each in zip(value, several, strict=True)
-            )
+            return tuple(one if each is None else each(one) for one, each in zip(value, several, strict=True))
 
         return to_tuple
     if issubclass(origin, list) and arguments:
         each = _converter(arguments[0])
-        return None if each is None else lambda value: [each(one) for one in value]
+        if each is None:
+            return None
+        element: Converter = each
+        return lambda value: [element(one) for one in value]
     if issubclass(origin, (set, frozenset)):
         each = _converter(arguments[0]) if arguments else None
         return lambda value: origin(value if each is None else map(each, value))
@@ -166,7 +167,7 @@ def _class(to: type) -> Converter | None:
     if hasattr(to, "__dataclass_fields__"):
         import dataclasses
 
-        return _members(to, [field.name for field in dataclasses.fields(to) if field.init])
+        return _members(to, [field.name for field in dataclasses.fields(cast("Any", to)) if field.init])
     return None
 
 

@@ -5,9 +5,7 @@ Values tell their types themselves now, so a hint converts where it can, and say
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 __all__ = [
     "BinaryObject",
@@ -90,6 +88,8 @@ class DecimalObject(Hint):
 
     @staticmethod
     def _hinted(value: Any) -> Any:
+        from decimal import Decimal
+
         return value if value is None or isinstance(value, Decimal) else Decimal(value)
 
 
@@ -98,6 +98,8 @@ class UUIDObject(Hint):
 
     @staticmethod
     def _hinted(value: Any) -> Any:
+        from uuid import UUID
+
         return UUID(value) if isinstance(value, str) else value
 
 

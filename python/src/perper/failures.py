@@ -13,9 +13,8 @@ def failure_of(error: BaseException) -> tuple[str, str, str]:
     import traceback
 
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     try:
         message = str(error)
     except Exception as unprintable:
         message = f"<its message cannot be told: {unprintable!r}>"
-    return name, message, "".join(traceback.format_exception(kind, error, error.__traceback__))
+    return kind.__name__, message, "".join(traceback.format_exception(kind, error, error.__traceback__))

@@ -26,7 +26,11 @@ class Reference:
     def _identity(self) -> object:
         kind, identity, options = self._write()
         # Whoever may use it does not change what it refers to.
-        return kind, identity, sorted((name, repr(value)) for name, value in options.items() if name != "capability")
+        return (
+            kind,
+            identity,
+            sorted((name, repr(value)) for name, value in options.items() if name != "capability"),
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Reference):
@@ -135,9 +139,7 @@ class PerperStream(Reference):
 
     @classmethod
     def _read(cls, identity: str, options: dict[str, Any]) -> PerperStream:
-        stream = cls(
-            identity, stride=options.pop("stride", 0), localToData=options.pop("localToData", False)
-        )
+        stream = cls(identity, stride=options.pop("stride", 0), localToData=options.pop("localToData", False))
         stream._start = options.pop("start", None)
         stream._options = options
         return stream
@@ -203,11 +205,11 @@ class PerperStream(Reference):
 
         return enumerate_stream_with_keys(self, listener)
 
-    async def write(self, item: Any, key: int | None = None) -> None:
+    async def write(self, item: Any, key: int | None = None) -> int:
         """Write an item; see `perper.write_stream`."""
         from .streams import write_stream
 
-        await write_stream(self, item, key)
+        return await write_stream(self, item, key)
 
     def writer(self) -> StreamWriter:
         """Write many items, as fast as they come."""

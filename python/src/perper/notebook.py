@@ -8,9 +8,7 @@ from .session import Session
 __all__ = ["run_notebook"]
 
 
-def run_notebook(
-    *, agent: str = "notebook", instance: str = "notebook-Main", endpoint: str | None = None
-) -> Context:
+def run_notebook(*, agent: str = "notebook", instance: str = "notebook-Main", endpoint: str | None = None) -> Context:
     """Make this process an instance of an agent, for all cells of a notebook.
 
     It is no coroutine and returns at once; what cells ask for waits until there is a connection. The instance is there in

@@ -189,7 +189,10 @@ class Session:
     ) -> Session:
         """Begin to connect. Requests wait until there is a connection."""
         connection = _native.Connection(
-            endpoint=endpoint or default_endpoint(), token=token, ca_file=ca_file, identity_files=identity_files
+            endpoint=endpoint or default_endpoint(),
+            token=token,
+            ca_file=ca_file,
+            identity_files=identity_files,
         )
         return cls(connection)
 

@@ -11,7 +11,7 @@ from .model import REFERENCES, _Plain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-__all__ = ["Dictionary", "DictionaryBatch", "List", "dictionary", "list_", "state"]
+__all__ = ["Dictionary", "DictionaryBatch", "List", "create_dictionary", "create_list", "state"]
 
 CREATE_DICTIONARY, UPDATE_DICTIONARY, ENUMERATE_DICTIONARY, DESTROY_DICTIONARY = 40, 41, 42, 43
 CREATE_LIST, UPDATE_LIST, ENUMERATE_LIST, DESTROY_LIST = 50, 51, 52, 53
@@ -184,9 +184,7 @@ class List(_Plain):
     def __repr__(self) -> str:
         return f"List({self._id!r})"
 
-    async def _update(
-        self, operation: int, index: int = 0, value: Any = _NONE
-    ) -> tuple[bool, Any, int, int, bool]:
+    async def _update(self, operation: int, index: int = 0, value: Any = _NONE) -> tuple[bool, Any, int, int, bool]:
         if index < 0:
             raise IndexOutOfRangeError(f"the index {index} is negative; count from 0")
         answer = await context()._request(UPDATE_LIST, self._id, operation, index, value)
@@ -272,7 +270,9 @@ def state() -> Dictionary:
     """The dictionary of the current instance: its state. It goes with the instance."""
     current = context()
     if not current.instance:
-        message = "this context belongs to no instance, so it has no state; use dictionary(), or ask from a handler"
+        message = (
+            "this context belongs to no instance, so it has no state; use create_dictionary(), or ask from a handler"
+        )
         raise InvalidArgumentError(message)
     # It is created with its first use in this process; creating it again changes nothing.
     life = (current.instance, current.incarnation)
@@ -287,10 +287,10 @@ def _identity(current: Context, name: str | None) -> str:
     return current._session.connection.new_id() if name is None else f"{current.instance}/{name}"
 
 
-def dictionary(
+def create_dictionary(
     name: str | None = None, *, detached: bool = False, index: Iterable[str] | None = None
 ) -> Dictionary:
-    """Another dictionary. With a name, the same one each time within the instance.
+    """Create another dictionary. With a name, the same one each time within the instance.
 
     It belongs to the current instance; `detached`, it stays until somebody destroys it.
     """
@@ -301,8 +301,8 @@ def dictionary(
     return created
 
 
-def list_(name: str | None = None, *, detached: bool = False) -> List:
-    """A list; as `dictionary`."""
+def create_list(name: str | None = None, *, detached: bool = False) -> List:
+    """Create a list; as `create_dictionary`."""
     current = context()
     created = List(_identity(current, name))
     current._create(CREATE_LIST, created.list, "" if detached else current.owner)

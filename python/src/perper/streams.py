@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import contextlib
+import weakref
+from typing import TYPE_CHECKING, Any, cast
 
 from .ambient import Context, context, require_agent
 from .errors import FeatureNotSupportedError
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 CREATE, START, COMPLETE, DESTROY, WAIT_FOR_LISTENER, GET, REMOVE_LISTENER = 20, 21, 22, 23, 24, 25, 26
-OPEN_WRITER, FLUSH_WRITER, CLOSE_WRITER = 30, 32, 33
+OPEN_WRITER, FLUSH_WRITER, CLOSE_WRITER, WRITE_ITEM = 30, 32, 33, 34
 ATTACH, NEXT, PROCESSED, DETACH = 35, 36, 37, 38
 
 ACKNOWLEDGE_SECONDS = 0.05
@@ -66,7 +68,12 @@ def _new_stream(current: Context, options: Options, *, declared: bool, execution
 
 
 def _start_generator(
-    current: Context, stream: PerperStream, options: Options, execution: str, delegate: str, parameters: tuple[Any, ...]
+    current: Context,
+    stream: PerperStream,
+    options: Options,
+    execution: str,
+    delegate: str,
+    parameters: tuple[Any, ...],
 ) -> None:
     # It outlives its maker, so it has an owner instead of a parent, and no deadline.
     current._create(
@@ -177,103 +184,176 @@ def enumerate_stream(stream: PerperStream, listener: str | None = None) -> Async
     Asking for the next item says that the last one is processed. With the name of a listener the place is kept: whoever
     listens under that name goes on behind what was processed.
     """
-    return _values(context(), stream, listener)
+    return Items(context(), stream, listener)
 
 
-def enumerate_stream_with_keys(
-    stream: PerperStream, listener: str | None = None
-) -> AsyncIterator[tuple[int, Any]]:
+def enumerate_stream_with_keys(stream: PerperStream, listener: str | None = None) -> AsyncIterator[tuple[int, Any]]:
     """The items of a stream with their keys; as `enumerate_stream`."""
-    return _entries(context(), stream, listener)
+    return ItemsWithKeys(context(), stream, listener)
 
 
 class _Listener:
-    """A listener that is attached, and what is known of what its reader has processed."""
+    """A place in a stream, from the first time that somebody asks for an item.
 
-    def __init__(self, way: Way) -> None:
-        self.way = way
-        self.number = way.number()
-        self.keys: list[int] = []
-        self.due = False
+    Not a generator: leaving an `async for` drops the iterator, and what was processed until then is told at once.
+    """
+
+    def __init__(self, current: Context, stream: PerperStream, name: str | None) -> None:
+        self._context, self._stream, self._name = current, stream, name
+        self._way: Way | None = None
+        self._asked: asyncio.Future[Any] | None = None
+        self._number = 0
+        self._keys: list[int] = []
+        self._values: list[Any] = []
+        self._next = 0
+        self._over = False
+        # An acknowledgement in the middle of a batch: when it is due, with the next item that is asked for.
+        self._due = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def attach(self, current: Context, stream: PerperStream, name: str | None) -> None:
-        start = stream._start
-        origin = 0 if start is None else 1 if start == PerperStream.BEGINNING else 2
-        await self.way.request(
-            ATTACH,
-            self.number,
-            stream.stream,
-            name or "",
-            current.owner,
-            origin,
-            start or 0,
-            0,
-            0,
-            stream.localToData,
-        )
-
-    async def next(self) -> list[Any] | None:
-        """The next batch; `None` when the stream has ended."""
-        answer = await self.way.request(NEXT, self.number)
+    async def _more(self) -> None:
+        """Get the next batch, or end."""
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            answer = await self._answer()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self.close()
+            raise
         if type(answer) is int:
-            self.keys = []
-            return None
-        self.keys, values = answer
+            self.close()
+            raise StopAsyncIteration
+        self._keys, self._values = answer
+        self._next = 0
+        self._wind()
+
+    def _wind(self) -> None:
         if self._timer is None and not BLOCKING.get():
-            self._timer = asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._ring)
-        return values  # type: ignore[no-any-return]
+            self._timer = asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, _ring, weakref.ref(self))
 
-    def _ring(self) -> None:
-        self.due, self._timer = True, None
+    async def _answer(self) -> Any:
+        way = self._way or await self._attach()
+        if BLOCKING.get():
+            return await way.request(NEXT, self._number)
+        # Whoever waits may be cancelled and ask again: the batch that was on its way must not be lost then.
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(way.request(NEXT, self._number))
+        try:
+            answer = await asyncio.shield(self._asked)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._asked = None
+            raise
+        self._asked = None
+        return answer
 
-    def processed(self, index: int) -> None:
-        """That item of the present batch is processed, and those before it."""
-        self.due = False
-        self.way.send(PROCESSED, self.number, self.keys[index])
+    async def _attach(self) -> Way:
+        stream = self._stream
+        start = stream._start
+        way = self._context._way()
+        self._number = way.number()
+        try:
+            await way.request(
+                ATTACH,
+                self._number,
+                stream.stream,
+                self._name or "",
+                self._context.owner,
+                0 if start is None else 1 if start == PerperStream.BEGINNING else 2,
+                start or 0,
+                0,
+                0,
+                stream.localToData,
+            )
+        except asyncio.CancelledError:
+            way.send(DETACH, self._number)
+            raise
+        self._way = way
+        return way
 
-    def leave(self, index: int) -> None:
-        """The item at that place of the batch was the last to be asked for."""
+    def _acknowledge(self) -> None:
+        """Whoever asks for the next item has processed the one before."""
+        self._due = False
+        if self._next > 0:
+            self._send(PROCESSED, self._number, self._keys[self._next - 1])
+        self._wind()
+
+    def _send(self, operation: int, *fields: Any) -> None:
+        # At once, from whichever thread drops the iterator: another listener of that name may be about to attach.
+        if self._way is not None:
+            self._way.port.submit(operation, 0, *fields)
+            self._way.port.flush()
+
+    def close(self) -> None:
+        """Leave the stream without waiting. What was asked for last is not acknowledged."""
+        if self._over:
+            return
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        if 0 < index < len(self.keys):
-            self.processed(index - 1)
-        self.way.send(DETACH, self.number)
+        if self._asked is not None and not self._asked.done():
+            self._asked.get_loop().call_soon_threadsafe(self._asked.cancel)
+        if self._way is not None:
+            if 1 < self._next <= len(self._keys):
+                self._send(PROCESSED, self._number, self._keys[self._next - 2])
+            self._send(DETACH, self._number)
+        self._keys, self._values, self._next = [], [], 0
+
+    async def aclose(self) -> None:
+        """As `close`; for `contextlib.aclosing`."""
+        self.close()
+
+    def __del__(self) -> None:
+        # The loop, the process or the interpreter may be over, and the listener with it.
+        with contextlib.suppress(Exception):
+            self.close()
 
 
-async def _values(current: Context, stream: PerperStream, name: str | None) -> AsyncIterator[Any]:
-    listener = _Listener(current._way())
-    index = 0
-    await listener.attach(current, stream, name)
-    try:
-        while (values := await listener.next()) is not None:
-            for index, value in enumerate(values):  # noqa: B007 (it is looked at when the reader leaves)
-                yield value
-                if listener.due:
-                    listener.processed(index)
-            index = 0
-    finally:
-        listener.leave(index)
+def _ring(listener: weakref.ref[_Listener]) -> None:
+    # A timer that held it would keep it from being dropped.
+    due = listener()
+    if due is not None:
+        due._due, due._timer = True, None
 
 
-async def _entries(current: Context, stream: PerperStream, name: str | None) -> AsyncIterator[tuple[int, Any]]:
-    listener = _Listener(current._way())
-    index = 0
-    await listener.attach(current, stream, name)
-    try:
-        while (values := await listener.next()) is not None:
-            for index, entry in enumerate(zip(listener.keys, values, strict=True)):  # noqa: B007 (as above)
-                yield entry
-                if listener.due:
-                    listener.processed(index)
-            index = 0
-    finally:
-        listener.leave(index)
+class Items(_Listener):
+    """The items of a stream; see `enumerate_stream`."""
+
+    def __aiter__(self) -> Items:
+        return self
+
+    async def __anext__(self) -> Any:
+        while True:
+            index = self._next
+            if index < len(self._values):
+                if self._due:
+                    self._acknowledge()
+                self._next = index + 1
+                return self._values[index]
+            await self._more()
 
 
-def query_stream(
-    stream: PerperStream, type_name: str, sql_condition: str, *sql_parameters: Any
-) -> AsyncIterator[Any]:
+class ItemsWithKeys(_Listener):
+    """The items of a stream with their keys; see `enumerate_stream_with_keys`."""
+
+    def __aiter__(self) -> ItemsWithKeys:
+        return self
+
+    async def __anext__(self) -> tuple[int, Any]:
+        while True:
+            index = self._next
+            if index < len(self._values):
+                if self._due:
+                    self._acknowledge()
+                self._next = index + 1
+                return self._keys[index], self._values[index]
+            await self._more()
+
+
+def query_stream(stream: PerperStream, type_name: str, sql_condition: str, *sql_parameters: Any) -> AsyncIterator[Any]:
     """Items that meet a condition in SQL, as Perper 0.8 had it. The Fabric has no SQL, and says so."""
     raise FeatureNotSupportedError(
         f"the Fabric does not answer queries in SQL ({type_name} {sql_condition}); read the stream and filter its items",
@@ -328,14 +408,17 @@ def stream_writer(stream: PerperStream) -> StreamWriter:
     return StreamWriter(context(), stream.stream, stream.stride)
 
 
-async def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> None:
-    """Write an item to a blank stream, and wait until it is there. For many items use `stream.writer()`."""
+async def write_stream(stream: PerperStream, item: Any, key: int | None = None) -> int:
+    """Write an item to a blank stream, wait until it is there, and give its key. For many items: `stream.writer()`."""
+    if key is None:
+        return cast("int", await context()._request(WRITE_ITEM, stream.stream, item))
     writer = stream_writer(stream)
     try:
         await writer.write(item, key)
         await writer.flush()
     finally:
         writer.close()
+    return key
 
 
 async def complete_stream(stream: PerperStream, error: BaseException | None = None) -> None:

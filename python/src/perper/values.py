@@ -54,5 +54,5 @@ class Timestamp(datetime):
     nanosecond = 0
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        made, arguments = super().__reduce_ex__(protocol)[:2]  # type: ignore[misc]
-        return made, arguments, {"nanosecond": self.nanosecond}
+        reduced: Any = super().__reduce_ex__(protocol)
+        return reduced[0], reduced[1], {"nanosecond": self.nanosecond}

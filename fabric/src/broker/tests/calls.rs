@@ -116,6 +116,33 @@ fn a_second_caller_attaches_and_both_get_the_end() {
 }
 
 #[test]
+fn who_waits_is_told_what_is_left_of_an_execution() {
+    under_seeds(40, async |servers| {
+        let mut waiting = servers.client(0, 1).await;
+        let mut other = servers.client(1, 2).await;
+        let manual = v1::CreateExecutionRequest { manual: true, wait: false, ..call("e", 0) };
+        other.carry_out(Asked::CreateExecution(manual)).await.unwrap();
+        let wait = v1::WaitExecutionRequest { execution: "e".into() };
+        let wait = waiting.ask(Asked::WaitExecution(wait));
+        waiting.outcome(wait).await.unwrap();
+        // Both in one step, so that the end need not be told any more when the removal is.
+        let done = v1::CompleteExecutionRequest {
+            execution: "e".into(),
+            results: vec![value(7)],
+            ..Default::default()
+        };
+        let forget = v1::ForgetExecutionRequest { execution: "e".into(), identity: None };
+        other.ask_all(vec![Asked::CompleteExecution(done), Asked::ForgetExecution(forget)]);
+        let end = waiting.completion(wait).await;
+        match end.error {
+            None => assert_eq!(end.results, [value(7)]),
+            Some(error) => assert_eq!(error.reason, "EXECUTION_COMPLETED"),
+        }
+        servers.nobody_waits().await;
+    });
+}
+
+#[test]
 fn a_tree_is_cancelled_from_the_other_server() {
     under_seeds(40, async |servers| {
         let mut caller = servers.client(0, 1).await;
@@ -147,6 +174,31 @@ fn a_tree_is_cancelled_from_the_other_server() {
             assert_eq!(error.reason, "EXECUTION_CANCELLED");
         }
         assert_eq!(servers.unended(), [""; 0]);
+    });
+}
+
+#[test]
+fn what_is_claimed_for_a_session_that_is_gone_is_given_back() {
+    under_seeds(60, async |servers| {
+        let mut caller = servers.client(1, 1).await;
+        let mut gone = servers.client(0, 2).await;
+        gone.listen(20).await;
+        let calls: Vec<_> = (0..10_u8)
+            .map(|byte| caller.ask(Asked::CreateExecution(call(&format!("e{byte}"), byte))))
+            .collect();
+        for _ in 0..servers.seed {
+            tokio::task::yield_now().await;
+        }
+        gone.close();
+        let mut worker = servers.client(0, 3).await;
+        worker.listen(20).await;
+        for _ in &calls {
+            let activation = worker.activation().await;
+            worker.carry_out(complete(&activation)).await.unwrap();
+        }
+        for call in calls {
+            assert_eq!(caller.completion(call).await.error, None);
+        }
     });
 }
 

@@ -101,6 +101,11 @@ impl Client {
         self.send(v1::ClientFrame { received: vec![sequence], ..Default::default() });
     }
 
+    /// Ends the session.
+    pub(super) fn close(&self) {
+        self.send(v1::ClientFrame { close: true, ..Default::default() });
+    }
+
     /// A sign of life, and that outcomes up to a sequence need not be kept.
     pub(super) fn acknowledge(&self, acknowledged: u64) {
         self.send(v1::ClientFrame { acknowledged, ..Default::default() });
@@ -147,7 +152,7 @@ impl Client {
                 let mut key = first;
                 for (at, item) in batch.values.chunks(2).enumerate() {
                     if at > 0 {
-                        key += batch.key_deltas.get(at - 1).copied().map_or(1, |delta| delta as i64);
+                        key += batch.key_deltas.get(at - 1).copied().unwrap_or(1);
                     }
                     items.push((key, item[1]));
                 }

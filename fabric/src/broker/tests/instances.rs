@@ -127,6 +127,45 @@ fn an_instance_goes_with_all_it_owns() {
 }
 
 #[test]
+fn an_instance_whose_own_execution_is_done_away_with_goes_with_all_it_owns() {
+    under_seeds(20, async |servers| {
+        let (delegates, _asked) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(serve(servers.client(1, 2).await, false, delegates));
+        let mut client = servers.client(0, 1).await;
+        client.carry_out(start("i")).await.unwrap();
+        furnish(&mut client, "i").await;
+        let away = if servers.seed % 2 == 0 {
+            Asked::ForgetExecution(v1::ForgetExecutionRequest { execution: "i".into(), identity: None })
+        } else {
+            super::client::cancel("i")
+        };
+        client.carry_out(away).await.unwrap();
+        servers.eventually("that the instance is gone", is_gone).await;
+    });
+}
+
+#[test]
+fn instances_that_own_each_other_can_be_stopped() {
+    under_seeds(10, async |servers| {
+        let (delegates, _asked) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(serve(servers.client(1, 2).await, false, delegates));
+        let mut client = servers.client(0, 1).await;
+        for (instance, owner) in [("i", "owned instance"), ("owned instance", "i")] {
+            let owner = Some(v1::Owner { instance: owner.into() });
+            let start = v1::StartInstanceRequest {
+                agent: "A".into(),
+                instance: instance.into(),
+                owner,
+                ..Default::default()
+            };
+            client.carry_out(Asked::StartInstance(start)).await.unwrap();
+        }
+        client.carry_out(stop("i", false)).await.unwrap();
+        servers.eventually("that both are gone", is_gone).await;
+    });
+}
+
+#[test]
 fn an_instance_that_fails_to_start_is_removed() {
     under_seeds(20, async |servers| {
         let (delegates, _asked) = tokio::sync::mpsc::unbounded_channel();
@@ -139,5 +178,12 @@ fn an_instance_that_fails_to_start_is_removed() {
             other => panic!("{other:?}"),
         }
         servers.eventually("that the instance is removed", is_gone).await;
+        // As a client does whose connection broke before it had the answer.
+        match client.carry_out(start("i")).await {
+            Ok(Some(Response::StartInstance(started))) => {
+                assert_eq!(started.end.unwrap().failure.unwrap().r#type, "No");
+            }
+            other => panic!("{other:?}"),
+        }
     });
 }

@@ -8,4 +8,5 @@ mod client;
 mod crashes;
 mod instances;
 mod servers;
+mod sessions;
 mod streams;

@@ -52,6 +52,7 @@ impl Servers {
             // Long enough that nobody loses what he has by accident on a busy machine.
             session_lease: Duration::from_secs(2),
             reset_grace: Duration::from_millis(20),
+            result_retention: Duration::from_secs(1),
             ..Config::default()
         });
         let brokers = (0..2)

@@ -84,6 +84,19 @@ fn items_come_in_order_to_the_other_server_and_the_end_last() {
 }
 
 #[test]
+fn who_waits_for_a_listener_learns_that_the_stream_is_gone() {
+    under_seeds(20, async |servers| {
+        let mut waiting = servers.client(0, 1).await;
+        let mut other = servers.client(1, 2).await;
+        other.carry_out(create("s", v1::StreamOptions::default())).await.unwrap();
+        let waits = waiting.ask(Asked::WaitForListener(v1::WaitForListenerRequest { stream: "s".into() }));
+        let destroy = v1::DestroyStreamRequest { stream: "s".into(), identity: None };
+        other.carry_out(Asked::DestroyStream(destroy)).await.unwrap();
+        assert_eq!(waiting.outcome(waits).await.unwrap_err().reason, "NOT_FOUND");
+    });
+}
+
+#[test]
 fn a_named_listener_is_taken_over_at_the_other_server() {
     under_seeds(60, async |servers| {
         let mut first = servers.client(0, 1).await;

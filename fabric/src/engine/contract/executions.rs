@@ -183,9 +183,17 @@ pub(crate) fn instances_that_stop_take_no_calls(fixture: &mut Fixture) {
     fixture.reopen();
     assert_eq!(fixture.refusal(of_instance("after", "d")), "INSTANCE_STOPPING");
     fixture.send(of_instance("stop", "Stop")).unwrap();
-    // Nobody completes an instance.
+    // Nobody completes an instance, however it was created.
     let token = fixture.reserve("i");
     assert_eq!(fixture.refusal(complete("i", &token)), "RESERVATION_LOST");
+    let manual = v1::CreateExecutionRequest {
+        agent: "Registry".into(),
+        instance: "A".into(),
+        manual: true,
+        ..call("manual")
+    };
+    fixture.send(ExecutionRequest::Create(manual, None)).unwrap();
+    assert_eq!(fixture.refusal(complete("manual", &Bytes::new())), "RESERVATION_LOST");
     // Whoever starts is told to carry it through, until it is done.
     let is_stop = |forced: bool| move |event: &Event| matches!(event, Event::Stopping { instance, force } if &*instance.id == "i" && *force == forced);
     fixture.told("the stop", is_stop(false));
@@ -194,7 +202,7 @@ pub(crate) fn instances_that_stop_take_no_calls(fixture: &mut Fixture) {
     fixture.reopen();
     fixture.told("that the stop is forced", is_stop(true));
     fixture.send(forget("i")).unwrap();
-    fixture.send(create("last")).unwrap();
+    assert_eq!(fixture.refusal(of_instance("too late", "d")), "INSTANCE_STOPPING");
     fixture.reopen();
     assert!(!fixture.any_told(is_stop(true)));
     assert_eq!(

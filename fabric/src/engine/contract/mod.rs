@@ -27,6 +27,7 @@ mod data;
 mod events;
 mod executions;
 mod fixture;
+mod full_disk;
 mod identities;
 mod stores;
 mod trees;

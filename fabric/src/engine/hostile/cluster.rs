@@ -122,6 +122,14 @@ impl Cluster {
         });
     }
 
+    pub(super) fn send_claim(&self, number: usize, claim: Request) {
+        self.with(number, |inbox| {
+            if inbox.alive {
+                inbox.claims.push(claim);
+            }
+        });
+    }
+
     pub(super) fn answer(&self, number: usize, answer: Answer) {
         self.with(number, |inbox| inbox.answer(answer));
     }

@@ -23,6 +23,8 @@ pub(super) struct Inbox {
     follows: HashMap<Subject, usize>,
     /// Take effect in this order.
     pub(super) requests: VecDeque<Request>,
+    /// Claims are no operations: they take effect in any order, before and after what is handed over later.
+    pub(super) claims: Vec<Request>,
     /// Come back in any order.
     answers: Vec<Answer>,
     /// By object, so that the order of each can be kept.
@@ -51,9 +53,9 @@ impl Inbox {
         self.kinds_of_work().contains(&true)
     }
 
-    fn kinds_of_work(&self) -> [bool; 3] {
+    fn kinds_of_work(&self) -> [bool; 4] {
         let told = self.observer.is_some() && !self.events.is_empty();
-        [!self.requests.is_empty(), !self.answers.is_empty(), told]
+        [!self.requests.is_empty(), !self.claims.is_empty(), !self.answers.is_empty(), told]
     }
 
     pub(super) fn follow(&mut self, subject: Subject) {
@@ -111,6 +113,10 @@ impl Inbox {
         match there.get(chance.below(there.len()))? {
             0 => self.requests.pop_front().map(Step::Request),
             1 => {
+                let at = chance.below(self.claims.len());
+                Some(Step::Request(self.claims.swap_remove(at)))
+            }
+            2 => {
                 let at = chance.below(self.answers.len());
                 Some(Step::Answer(self.answers.swap_remove(at)))
             }

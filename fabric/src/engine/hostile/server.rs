@@ -59,7 +59,7 @@ impl Engine for Server {
 
     fn claim(&self, claims: Vec<Claim>, done: ClaimDone) {
         let number = self.number;
-        self.cluster.send(
+        self.cluster.send_claim(
             number,
             Box::new(move |cluster| {
                 let back = Arc::clone(cluster);

@@ -62,6 +62,7 @@
 //! | 4 cancel | `u64` request to give up; a call is cancelled with it | |
 //! | 5 stop | take no more calls; shutdown comes when those in flight are over | |
 //! | 6 release all | give back what is in flight | |
+//! | 7 grant | `u64` how many executions more to take, of a worker whose concurrency is 0 | |
 //! | 10 call | `invocation`, `timeout`, `text` agent, `text` instance, `text` delegate, `[value]` arguments, `headers` | 1 |
 //! | 11 start instance | `invocation`, `timeout`, `text` agent, `text` instance, `text` owner, `[value]` arguments, `headers` | 3 |
 //! | 12 stop instance | `text` instance, `bool` force, `timeout` | 2: whether it existed |

@@ -226,6 +226,10 @@ impl Shared {
                 self.worker()?.release_all();
                 return Ok(None);
             }
+            7 => {
+                self.worker()?.grant(record.u64()?);
+                return Ok(None);
+            }
             10 | 11 => {
                 let context = record_context(self, record)?;
                 match operation {

@@ -128,6 +128,40 @@ async fn a_binding_answers_calls_in_batches() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_worker_of_no_concurrency_takes_what_it_is_granted() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let options = WorkerOptions {
+        agent: "Adder".into(),
+        delegates: vec!["Add".into()],
+        settings: crate::AgentSettings { concurrency: 0, ..Default::default() },
+        ..WorkerOptions::default()
+    };
+    let port = Port::serve(Fabric::connect(fabric.settings()).await?, options)?;
+    let client = fabric.connect().await?;
+    let _calls: Vec<_> = (0..5)
+        .map(|number| {
+            client.fabric().call_execution(NewExecution {
+                agent: "Adder".into(),
+                instance: "one".into(),
+                delegate: "Add".into(),
+                ..NewExecution::new(format!("call {number}"))
+            })
+        })
+        .collect();
+    // More come although none has been completed, and none comes that was not asked for.
+    for granted in [1, 2] {
+        submit(&port, 7, 0, |packer| packer.u64(granted))?;
+        let mut taken = 0;
+        while taken < granted {
+            taken += drained(&port).await?.len() as u64;
+        }
+        assert_eq!(taken, granted);
+        assert!(port.drain(1 << 20).is_empty());
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn failures_and_cancellations_cross() -> Result<()> {
     let fabric = Embedded::temporary().await?;
     let port = adder(&fabric).await?;

@@ -496,7 +496,7 @@ namespace Perper.Protocol.Generated
     /// <summary>
     /// What an agent process serves.
     /// </summary>
-    internal sealed record ServeSettings(string Agent, string? Instance, List<string> Delegates, Dictionary<string, GeneratorSettings> Streams, bool AnyDelegate, bool Deploy, bool Upgrade, bool Enter, ulong Concurrency, ulong Bytes, string WorkGroup);
+    internal sealed record ServeSettings(string Agent, string? Instance, List<string> Delegates, Dictionary<string, GeneratorSettings> Streams, bool AnyDelegate, bool Deploy, bool Upgrade, bool Enter, ulong? Concurrency, ulong Bytes, string WorkGroup);
 
     internal static class ServeSettingsConverter
     {
@@ -510,14 +510,14 @@ namespace Perper.Protocol.Generated
             Converters.WriteBoolean(writer, value.Deploy);
             Converters.WriteBoolean(writer, value.Upgrade);
             Converters.WriteBoolean(writer, value.Enter);
-            Converters.WriteUInt64(writer, value.Concurrency);
+            Converters.WriteOptionalUInt64(writer, value.Concurrency);
             Converters.WriteUInt64(writer, value.Bytes);
             Converters.WriteString(writer, value.WorkGroup);
         }
 
         internal static ServeSettings Read(ref UniffiReader reader)
         {
-            return new ServeSettings(Converters.ReadString(ref reader), Converters.ReadOptionalString(ref reader), Converters.ReadSequenceString(ref reader), Converters.ReadMapStringTypeGeneratorSettings(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadUInt64(ref reader), Converters.ReadUInt64(ref reader), Converters.ReadString(ref reader));
+            return new ServeSettings(Converters.ReadString(ref reader), Converters.ReadOptionalString(ref reader), Converters.ReadSequenceString(ref reader), Converters.ReadMapStringTypeGeneratorSettings(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadBoolean(ref reader), Converters.ReadOptionalUInt64(ref reader), Converters.ReadUInt64(ref reader), Converters.ReadString(ref reader));
         }
     }
 
@@ -966,6 +966,22 @@ namespace Perper.Protocol.Generated
                 entries.Add(key, Converters.ReadTypeGeneratorSettings(ref reader));
             }
             return entries;
+        }
+
+        internal static void WriteOptionalUInt64(UniffiWriter writer, ulong? value)
+        {
+            if (value is not { } some)
+            {
+                writer.WriteByte(0);
+                return;
+            }
+            writer.WriteByte(1);
+            Converters.WriteUInt64(writer, some);
+        }
+
+        internal static ulong? ReadOptionalUInt64(ref UniffiReader reader)
+        {
+            return reader.ReadByte() == 0 ? null : Converters.ReadUInt64(ref reader);
         }
 
         internal static void WriteTypeServeSettings(UniffiWriter writer, ServeSettings value) => ServeSettingsConverter.Write(writer, value);

@@ -66,6 +66,13 @@ impl Executions {
                     .with("instance", &request.instance));
             }
             incarnation = instance.execution.incarnation;
+        } else if self.tombstones.contains_key(request.instance.as_str()) {
+            return Err(Reason::InstanceStopping
+                .error(format!(
+                    "instance {:?} was stopped, or did not start, and takes no calls",
+                    request.instance
+                ))
+                .with("instance", &request.instance));
         }
 
         let number = self.table.next_number();
@@ -131,6 +138,10 @@ impl Executions {
             });
         };
         let Some(slot) = self.table.get(number) else { return Err(self.missing(id)) };
+        if is_instance(slot) {
+            // It stands for the instance, which runs until it is stopped.
+            return Err(lost(id));
+        }
         let allowed = if request.reservation.is_empty() {
             if !slot.execution.manual {
                 return Err(Reason::NotManual
@@ -142,7 +153,7 @@ impl Executions {
             }
             slot.ended().is_none()
         } else {
-            &*slot.execution.agent != REGISTRY && slot.is_pending() && slot.is_held_by(&request.reservation)
+            slot.is_pending() && slot.is_held_by(&request.reservation)
         };
         if !allowed {
             return Err(lost(id));
