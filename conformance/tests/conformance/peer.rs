@@ -129,7 +129,8 @@ impl Peer {
                 }
             }
         });
-        let peer = Peer { child, stdin: tokio::sync::Mutex::new(stdin), shared, next_id: AtomicU64::new(1) };
+        let mut peer =
+            Peer { child, stdin: tokio::sync::Mutex::new(stdin), shared, next_id: AtomicU64::new(1) };
         for first in
             part.held.then_some("hold").into_iter().chain([if part.serve { "serve" } else { "connect" }])
         {
@@ -186,7 +187,7 @@ impl Peer {
         };
         let event = tokio::time::timeout(PATIENCE, wait).await;
         event.unwrap_or_else(|_| {
-            Err(anyhow!("no such event within {PATIENCE:?}; others: {:?}", self.events()))
+            Err(anyhow!("no such event within {PATIENCE:?}; others: {}", Json::from(self.events())))
         })
     }
 
@@ -205,15 +206,21 @@ impl Peer {
         self.child.kill().await.context("the peer cannot be killed")
     }
 
-    /// The end of what it wrote to standard error.
-    pub(crate) fn log(&self) -> String {
+    /// How it ended, if it has, and the end of what it wrote to standard error.
+    pub(crate) fn log(&mut self) -> String {
+        let mut told = match self.child.try_wait() {
+            Ok(Some(status)) => format!("\n  it ended: {status}"),
+            _ => String::new(),
+        };
         let state = self.shared.state();
-        match state.log.is_empty() {
-            true => String::new(),
-            false => {
-                format!("\n  it logged:\n    {}", Vec::from_iter(state.log.iter().cloned()).join("\n    "))
-            }
+        if !state.log.is_empty() {
+            told.push_str("\n  it logged:");
         }
+        for line in &state.log {
+            told.push_str("\n    ");
+            told.push_str(line);
+        }
+        told
     }
 }
 

@@ -236,9 +236,9 @@ impl<'a> Runner<'a> {
     }
 
     /// What helps to understand a failure.
-    fn story(&self) -> String {
+    fn story(&mut self) -> String {
         let mut story = String::new();
-        for (name, peer) in &self.peers {
+        for (name, peer) in &mut self.peers {
             let log = peer.log();
             if !log.is_empty() {
                 story.push_str(&format!("peer {name:?}:{log}\n"));
