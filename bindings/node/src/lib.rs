@@ -6,7 +6,7 @@
 
 #![cfg_attr(
     test,
-    expect(dead_code, reason = "napi-derive leaves the exports out of a test build, which only lints make")
+    allow(dead_code, reason = "napi-derive leaves the exports out of a test build, which only lints make")
 )]
 
 mod cli;
