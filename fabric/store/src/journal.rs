@@ -9,9 +9,9 @@
 //! 2. Its changes go to a *layer* in memory, over the store. Reads look there first.
 //! 3. When the journal file is large enough, the layer is frozen, a new file and a new layer begin, and a thread writes
 //!    the frozen one to the store, flushes that, and deletes the file (a *checkpoint*). What was made and deleted
-//!    within one layer never gets that far.
+//!    within one layer never gets that far, nor what has changed again by then.
 //! 4. A start reads the files that are left into a frozen layer. To write it once more does no harm, wherever the last
-//!    checkpoint was cut short.
+//!    checkpoint was cut short. That waits for the first commit, so that whoever starts can read undisturbed.
 //!
 //! So the promises are kept by the journal, in the same way for every store, and hold as long as what the store was asked
 //! to flush is on the disk.
