@@ -16,8 +16,7 @@ fn library() -> Result<Utf8PathBuf> {
 
 #[test]
 fn the_committed_code_is_what_would_be_generated() -> Result<()> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dotnet/src/Perper/Protocol/Generated");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dotnet/src/Perper/Protocol/Generated");
     let generated = perper_uniffi_csharp::generate(&library()?, "Perper.Protocol.Generated")?;
     assert_eq!(generated.len(), 2);
     for file in generated {
