@@ -182,6 +182,20 @@ test("an aborted call rejects with the signal's reason, and its handler hears of
   await assert.rejects(withOptions({ signal: controller.signal }).call("Add", 1, 2), reason);
 });
 
+test("one signal is for any number of calls", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", warned);
+  const controller = new AbortController();
+  const context = withOptions({ signal: controller.signal });
+  const calls = Array.from({ length: 100 }, () => context.call("Hang").catch((error: unknown) => error));
+  assert.equal(await context.call("Add", 1, 2), 3);
+  controller.abort();
+  for (const error of await Promise.all(calls)) assert.equal(error, controller.signal.reason);
+  process.off("warning", warned);
+  assert.deepEqual(warnings, []);
+});
+
 test("the context says who one is", async () => {
   assert.deepEqual(
     [context().agent.agent, context().instance, context().execution],
