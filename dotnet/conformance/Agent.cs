@@ -77,8 +77,8 @@ namespace Perper.Conformance
         /// <summary>Executes a command here, in the context of a handler.</summary>
         public static async Task<string> DoAsync(string command, CancellationToken token)
         {
-            var outcome = await Peer.OutcomeAsync(() => Commands.ExecuteAsync(JsonNode.Parse(command)!.AsObject(), token));
-            return outcome.ToJsonString();
+            var outcome = await Peer.OutcomeAsync(() => Commands.ExecuteAsync(Notation.Parse(command), token));
+            return outcome.ToJsonString(Notation.Deep);
         }
 
         public static async IAsyncEnumerable<long> NumbersAsync(long from, long to)

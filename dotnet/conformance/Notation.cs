@@ -13,6 +13,11 @@ namespace Perper.Conformance
     /// <summary>Values as the scenarios write them in JSON.</summary>
     internal static class Notation
     {
+        /// <summary>Values may be nested more deeply than JSON usually is.</summary>
+        internal static readonly JsonSerializerOptions Deep = new() { MaxDepth = 1024 };
+
+        internal static JsonObject Parse(string text) => JsonNode.Parse(text, null, new JsonDocumentOptions { MaxDepth = 1024 })!.AsObject();
+
         internal static object? FromJson(JsonNode? json) => json switch
         {
             null => null,

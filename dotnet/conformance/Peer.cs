@@ -30,7 +30,7 @@ namespace Perper.Conformance
             TaskScheduler.UnobservedTaskException += (_, error) => Console.Error.WriteLine($"nobody has seen: {error.Exception}");
             while (await Console.In.ReadLineAsync() is { } line)
             {
-                var command = JsonNode.Parse(line)!.AsObject();
+                var command = Notation.Parse(line);
                 _ = Task.Run(() => AnswerAsync(command));
             }
 
@@ -111,16 +111,14 @@ namespace Perper.Conformance
         {
             lock (Gate)
             {
-                Console.Out.WriteLine(json.ToJsonString());
+                Console.Out.WriteLine(json.ToJsonString(Notation.Deep));
                 Console.Out.Flush();
             }
         }
 
         /// <summary>Tells the harness of something that happened in a handler.</summary>
-        internal static void Event(string name, JsonNode? detail = null) => Event(PerperContext.Agent.Instance, name, detail);
-
-        internal static void Event(string instance, string name, JsonNode? detail = null) =>
-            Line(new JsonObject { ["event"] = name, ["instance"] = instance, ["detail"] = detail });
+        internal static void Event(string name, JsonNode? detail = null) =>
+            Line(new JsonObject { ["event"] = name, ["instance"] = PerperContext.Agent.Instance, ["detail"] = detail });
 
         internal static JsonObject Error(Exception error) => error switch
         {

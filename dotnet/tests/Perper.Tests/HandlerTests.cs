@@ -99,6 +99,19 @@ namespace Perper.Tests
         }
 
         [Fact]
+        public async Task AResultThatCannotTravelFailsTheCallAndSaysWhy()
+        {
+            await using var processes = await Processes.StartAsync(perper => perper
+                .AddHandler("A", "Code", () => new object[] { 1, (Action)(() => { }) })
+                .AddHandler("A", "Fine", () => 1));
+            var error = await Assert.ThrowsAsync<PerperExecutionException>(() => processes.CallAsync<object?>("A", "Code"));
+            Assert.Contains("System.Action", error.Message);
+            Assert.Contains("[1]", error.Message);
+            await Assert.ThrowsAsync<PerperValueException>(() => processes.CallAsync<int>("A", "Fine", (Action)(() => { })));
+            Assert.Equal(1, await processes.CallAsync<int>("A", "Fine"));
+        }
+
+        [Fact]
         public async Task CancellingACallCancelsItsHandlerAndWhatThatHasCalled()
         {
             var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -91,11 +91,19 @@ namespace Perper.Tests
         public async Task ATraceGoesOnThroughEveryHop()
         {
             var seen = new ConcurrentQueue<Activity>();
+            using var both = new CountdownEvent(2);
             using var listener = new ActivityListener
             {
                 ShouldListenTo = source => source.Name == "Perper",
                 Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
-                ActivityStopped = seen.Enqueue,
+                ActivityStopped = activity =>
+                {
+                    if (activity.DisplayName is "Traced.Outer" or "Traced.Inner")
+                    {
+                        seen.Enqueue(activity);
+                        both.Signal();
+                    }
+                },
             };
             ActivitySource.AddActivityListener(listener);
             await using var processes = await Processes.StartAsync(perper => perper
@@ -105,8 +113,9 @@ namespace Perper.Tests
             caller.SetIdFormat(ActivityIdFormat.W3C).Start();
             Assert.Equal(caller.TraceId.ToString(), await processes.CallAsync<string>("Traced", "Outer"));
             caller.Stop();
-            // Between two of these stands the Fabric's own span of the execution.
-            Assert.Equal(2, seen.Count(activity => activity.DisplayName is "Traced.Outer" or "Traced.Inner" && activity.TraceId == caller.TraceId));
+            // An activity ends a moment after its answer has gone.
+            Assert.True(both.Wait(TimeSpan.FromSeconds(30)));
+            Assert.All(seen, activity => Assert.Equal(caller.TraceId, activity.TraceId));
         }
 
         private sealed class Records : ILoggerProvider, ILogger

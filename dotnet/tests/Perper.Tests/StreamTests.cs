@@ -46,8 +46,8 @@ namespace Perper.Tests
 
         private static async IAsyncEnumerable<int> Failing()
         {
-            yield return 1;
             await Task.Yield();
+            yield return 1;
             throw new InvalidOperationException("no more");
         }
 

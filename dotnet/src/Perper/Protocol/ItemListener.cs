@@ -75,20 +75,15 @@ namespace Perper.Protocol
 
         void IOutgoing.Write(PortClient port)
         {
-            long key;
             lock (gate)
             {
                 // Asking for the next batch has told it meanwhile.
-                if (!isAnnounced || isClosed)
+                if (isAnnounced && !isClosed)
                 {
-                    return;
+                    isAnnounced = false;
+                    Tell(processed);
                 }
-
-                isAnnounced = false;
-                key = processed;
             }
-
-            Tell(key);
         }
 
         private void Tell(long key) => port.Tell(Operation.Processed, (number, key), static (record, it) =>
@@ -109,9 +104,9 @@ namespace Perper.Protocol
                     {
                         Tell(processed);
                     }
-                }
 
-                port.Tell(Operation.DetachListener, number, static (record, number) => record.WriteU64(number));
+                    port.Tell(Operation.DetachListener, number, static (record, number) => record.WriteU64(number));
+                }
             }
             catch (PerperException)
             {

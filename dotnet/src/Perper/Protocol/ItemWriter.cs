@@ -122,7 +122,7 @@ namespace Perper.Protocol
 
         void IOutgoing.Write(PortClient port)
         {
-            Batch batch;
+            Task sending;
             lock (gate)
             {
                 isAnnounced = false;
@@ -131,7 +131,7 @@ namespace Perper.Protocol
                     return;
                 }
 
-                batch = batches.Dequeue();
+                var batch = batches.Dequeue();
                 if (batch == last)
                 {
                     last = null;
@@ -140,15 +140,16 @@ namespace Perper.Protocol
                 isSending = true;
                 gathered -= batch.Count;
                 gatheredBytes -= batch.Items.Length - batch.Count * (batch.IsKeyed ? 12 : 4);
+                // Within the lock, so that nobody closes the writer in between.
+                sending = port.RequestAsync(Operation.WriteItems, (number, batch), static (record, it) =>
+                {
+                    record.WriteU64(it.number);
+                    record.WriteBool(it.batch.IsKeyed);
+                    record.WriteCount(it.batch.Count);
+                    record.WriteRaw(it.batch.Items.Written);
+                });
             }
 
-            var sending = port.RequestAsync(Operation.WriteItems, (number, batch), static (record, it) =>
-            {
-                record.WriteU64(it.number);
-                record.WriteBool(it.batch.IsKeyed);
-                record.WriteCount(it.batch.Count);
-                record.WriteRaw(it.batch.Items.Written);
-            });
             sending.ContinueWith(static (sent, writer) => ((ItemWriter)writer!).Sent(sent), this, TaskScheduler.Default);
         }
 
@@ -194,16 +195,21 @@ namespace Perper.Protocol
             await port.RequestAsync(Operation.FlushWriter, number, static (record, number) => record.WriteU64(number)).ConfigureAwait(false);
         }
 
-        /// <summary>Frees what the native library keeps for this writer.</summary>
+        /// <summary>Frees what the native library keeps for this writer. What has not been flushed may be lost.</summary>
         internal void Close()
         {
-            try
+            lock (gate)
             {
-                port.Tell(Operation.CloseWriter, number, static (record, number) => record.WriteU64(number));
-            }
-            catch (PerperException)
-            {
-                // It went with the connection.
+                error ??= PerperException.Closed("the writer has been closed");
+                batches.Clear();
+                try
+                {
+                    port.Tell(Operation.CloseWriter, number, static (record, number) => record.WriteU64(number));
+                }
+                catch (PerperException)
+                {
+                    // It went with the connection.
+                }
             }
         }
     }

@@ -140,6 +140,12 @@ namespace Perper.Application.Handlers
 
                     await writer.FlushAsync().ConfigureAwait(false);
                 }
+                catch (Exception) when (activation.CancelledBy == 0)
+                {
+                    // The error comes after the items that were there before it. If these cannot be written, that is why.
+                    await writer.FlushAsync().ConfigureAwait(false);
+                    throw;
+                }
                 finally
                 {
                     writer.Close();
