@@ -31,7 +31,10 @@ async function load(calls: number): Promise<void> {
       if (left % 50 === 0) await assert.rejects(call("Fail"));
       else if (left % 50 === 1) {
         const leave = left % 100 === 1 ? 5 : undefined;
-        for await (const number of await stream("Numbers").start(10)) if (number === leave) break;
+        const numbers = await stream("Numbers").start(10);
+        for await (const number of numbers) if (number === leave) break;
+        // The Fabric is in this process, too, and would keep it.
+        await numbers.destroy();
       } else await call("Echo", "some text, or other");
     }
   };
