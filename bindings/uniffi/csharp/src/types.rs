@@ -126,7 +126,7 @@ pub(crate) fn write_converters(text: &mut Text, namespace: &Namespace) -> Result
                     &optional.self_type.canonical_name,
                     &of,
                     |text| {
-                        text.line(format!("if (value is not {{ }} some)"));
+                        text.line("if (value is not { } some)");
                         text.open();
                         text.line("writer.WriteByte(0);");
                         text.line("return;");
