@@ -81,8 +81,8 @@ const commands = {
     await fromJson(stream).writeKeyed(integer(key), fromJson(item));
     return integer(key);
   },
-  complete: ({ stream, error }) =>
-    error === undefined ? fromJson(stream).complete() : fromJson(stream).fail(new Error(error.message)),
+  complete: ({ stream, failure }) =>
+    failure === undefined ? fromJson(stream).complete() : fromJson(stream).fail(new Error(failure)),
   wait_for_listener: ({ stream }) => fromJson(stream).waitForListener(),
   remove_listener: ({ stream, name }) => fromJson(stream).removeListener(name),
   destroy_stream: ({ stream }) => fromJson(stream).destroy(),

@@ -58,7 +58,7 @@ function kind<C extends ErrorClass>(number: number, code: string, type: C): C {
 /** Something that this version has no kind for; `message` and `reason` say more. */
 export class UnknownError extends PerperError {}
 kind(1, "UNKNOWN", UnknownError);
-/** The request was given up by something between client and Fabric. */
+/** What runs has been cancelled, and whatever it waits for is given up: the reason of `context().signal`. */
 export class CancelledError extends PerperError {}
 kind(2, "CANCELLED", CancelledError);
 /** A setting is missing or malformed. */
@@ -127,7 +127,7 @@ kind(42, "OWNER_GONE", OwnerGoneError);
 /** The execution has ended, and its result has been received or forgotten. */
 export class ExecutionCompletedError extends PerperError {}
 kind(50, "EXECUTION_COMPLETED", ExecutionCompletedError);
-/** The execution was cancelled: the one that was called, or the one that runs. */
+/** The execution that was called, or waited for, was cancelled by somebody else. */
 export class ExecutionCancelledError extends PerperError {}
 kind(51, "EXECUTION_CANCELLED", ExecutionCancelledError);
 /** The deadline passed. */

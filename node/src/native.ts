@@ -76,6 +76,7 @@ interface Native {
   NativePort: abstract new () => NativePort;
   NativeEmbedded: abstract new () => NativeEmbedded;
   connect(options: NativeConnectOptions): Promise<NativeConnection | Refusal>;
+  cli(args: string[]): number;
   embedded(folder?: string): Promise<NativeEmbedded | Refusal>;
   errorKinds(): { code: number; name: string }[];
   validate(value: Uint8Array): Fault | null;

@@ -7,7 +7,7 @@ import {
   context,
   DeadlineExceededError,
   Decimal,
-  ExecutionCancelledError,
+  CancelledError,
   ExecutionFailedError,
   Instant,
   InvalidSettingsError,
@@ -178,8 +178,22 @@ test("an aborted call rejects with the signal's reason, and its handler hears of
   controller.abort(reason);
   await assert.rejects(waiting, reason);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
-  assert.ok(signal.reason instanceof ExecutionCancelledError, String(signal.reason));
+  assert.ok(signal.reason instanceof CancelledError, String(signal.reason));
   await assert.rejects(withOptions({ signal: controller.signal }).call("Add", 1, 2), reason);
+});
+
+test("one signal is for any number of calls", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", warned);
+  const controller = new AbortController();
+  const context = withOptions({ signal: controller.signal });
+  const calls = Array.from({ length: 100 }, () => context.call("Hang").catch((error: unknown) => error));
+  assert.equal(await context.call("Add", 1, 2), 3);
+  controller.abort();
+  for (const error of await Promise.all(calls)) assert.equal(error, controller.signal.reason);
+  process.off("warning", warned);
+  assert.deepEqual(warnings, []);
 });
 
 test("the context says who one is", async () => {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import * as esm from "perper";
-import { Agent, call, context, ExecutionCancelledError, Stream, stream, withOptions } from "perper";
+import { Agent, call, context, CancelledError, Stream, stream, withOptions } from "perper";
 
 import { deferred, fixture } from "./support/fixture.mjs";
 
@@ -150,7 +150,7 @@ test("what waits in a cancelled handler is given up, and its listeners with it",
   await begun.promise;
   controller.abort();
   await assert.rejects(listening, { name: "AbortError" });
-  assert.ok((await told.promise) instanceof ExecutionCancelledError);
+  assert.ok((await told.promise) instanceof CancelledError);
   while ((await numbersContext.run(() => numbers.info())).listeners > 0) await sleep(1);
 });
 

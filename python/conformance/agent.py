@@ -105,13 +105,11 @@ async def numbers(first, last):
 
 def keyed(entries):
     """A plain generator, which runs in a thread."""
-    for key, value in entries:
-        yield key, value
+    yield from ((key, value) for key, value in entries)
 
 
 def packed(entries):
-    for key, value in entries:
-        yield perper.keyed(key, value)
+    yield from (perper.keyed(key, value) for key, value in entries)
 
 
 async def fail_after(count):

@@ -199,7 +199,7 @@ class Listener:
                 try:
                     key, item = following.result()
                 except StopAsyncIteration:
-                    end = "completed"
+                    end = "detached" if self.detached.is_set() else "completed"
                     break
                 except perper.PerperError as error:
                     end = {"error": error_json(error)}

@@ -115,3 +115,15 @@ async def test_a_notebooks_context(script):
         "PerperAgent(agent='notebook', instance='notebook-Main') 42 1",
         "abab",
     ]
+
+
+def test_the_modules_of_0_8_are_there():
+    import perper
+    from perper import application, extensions, model
+
+    for module in (application, extensions, model):
+        for name in set(module.__all__) & set(perper.__all__):
+            assert getattr(module, name) is getattr(perper, name)
+    assert {"run", "run_notebook", "register_delegate"} <= set(application.__all__)
+    assert {"PerperAgent", "PerperStream"} <= set(model.__all__)
+    assert len(extensions.__all__) == 17

@@ -407,3 +407,21 @@ async def test_calls_in_flight_are_finished_when_the_agent_stops(fabric):
     # In flight: it is finished first.
     await running.stop()
     assert await call == "done"
+
+
+async def test_what_the_core_says_is_logged(agent, caplog, soon):
+    import logging
+
+    async def deploy():
+        raise ValueError("not today")
+
+    app = perper.Agent("Logs")
+    app.on_deploy(deploy)
+    async with agent(app):
+        for _ in range(200):
+            if any("Deploy failed" in record.message for record in caplog.records):
+                break
+            await asyncio.sleep(0.02)
+    (record,) = [record for record in caplog.records if "Deploy failed" in record.message]
+    assert record.levelno == logging.ERROR
+    assert "not today" in record.message

@@ -4,6 +4,12 @@
 //! carries the batches, and wakes the event loop when there is one. The TypeScript in `node/src` reads and writes them
 //! in place.
 
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "napi-derive leaves the exports out of a test build, which only lints make")
+)]
+
+mod cli;
 mod connection;
 mod embedded;
 mod options;

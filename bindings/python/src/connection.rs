@@ -7,7 +7,7 @@ use perper::{
 };
 use pyo3::prelude::*;
 
-use crate::{cancellation::Cancellation, errors, fork::Owned, port::Port, runtime};
+use crate::{cancellation::Cancellation, errors, fork::Owned, log, port::Port, runtime};
 
 /// A session at a Fabric.
 #[pyclass(frozen, module = "perper._native")]
@@ -43,8 +43,9 @@ impl Connection {
             }
             Fabric::start(settings.with_client("perper-python", "python", env!("CARGO_PKG_VERSION")))
         };
-        let _entered = runtime::handle(py)?;
-        let _entered = _entered.enter();
+        log::install();
+        let handle = runtime::handle(py)?;
+        let _entered = handle.enter();
         let fabric = connect().map_err(|error| errors::raise(py, &error))?;
         runtime::remember(py, &fabric)?;
         Ok(Connection { fabric: Owned::new(fabric) })

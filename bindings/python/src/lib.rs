@@ -10,6 +10,7 @@ mod embedded;
 mod encode;
 mod errors;
 mod fork;
+mod log;
 mod operations;
 mod port;
 mod records;
@@ -31,6 +32,7 @@ mod _native {
         cli,
         connection::Connection,
         embedded::Embedded,
+        log::take_log,
         port::Port,
         values::{canonicalise, decode, decode_key, encode, encode_item, encode_key},
         writer::Writer,

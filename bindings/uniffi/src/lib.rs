@@ -9,6 +9,11 @@
 //! The exports are not asynchronous in tokio's sense: whoever calls polls them on a thread of its own. So each enters
 //! the runtime of this library, which owns a few threads, before it touches the core.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the one error has the fields that cross the boundary, and uniffi takes no box in their place"
+)]
+
 mod connection;
 mod embedded;
 mod error;

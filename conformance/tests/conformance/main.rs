@@ -1,6 +1,5 @@
 //! Runs every scenario for every language, and those between languages for every pair. See `README.md`.
 
-mod expect;
 mod outside;
 mod peer;
 mod registry;
@@ -20,7 +19,11 @@ fn main() -> ExitCode {
     if let Some(served) = server::run_if_told() {
         return served.map_or_else(failed, |()| ExitCode::SUCCESS);
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    if arguments.test_threads.is_none() {
+        // Most of the time a scenario waits for processes.
+        arguments.test_threads = std::thread::available_parallelism().ok().map(|cores| cores.get() * 2);
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let loaded = registry::load(&folder.join("peers.toml"))
         .and_then(|languages| Ok((languages, scenario::load(&folder.join("scenarios"))?)));

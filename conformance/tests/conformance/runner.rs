@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use perper_conformance::{Names, check, resolve};
 use perper_proxy::Cut;
 use rustix::process::Signal;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    expect::{Names, check, resolve},
     outside,
     peer::{AGENT, PATIENCE, Peer, Pending},
     registry::Language,
@@ -67,7 +67,7 @@ impl<'a> Runner<'a> {
     async fn start_peer(&self, name: &str, part: &PeerPart) -> Result<Peer> {
         let address = if part.proxy { self.server.proxy.address() } else { self.server.address() };
         let language = if part.serve { self.languages.1 } else { self.languages.0 };
-        Peer::start(name, language, address, part.serve).await
+        Peer::start(name, language, address, part).await
     }
 
     async fn steps(&mut self, steps: &[Json]) -> Result<()> {
@@ -236,9 +236,9 @@ impl<'a> Runner<'a> {
     }
 
     /// What helps to understand a failure.
-    fn story(&self) -> String {
+    fn story(&mut self) -> String {
         let mut story = String::new();
-        for (name, peer) in &self.peers {
+        for (name, peer) in &mut self.peers {
             let log = peer.log();
             if !log.is_empty() {
                 story.push_str(&format!("peer {name:?}:{log}\n"));

@@ -52,6 +52,10 @@ pub(crate) struct PeerPart {
     pub(crate) serve: bool,
     /// It is started by a step, not at the beginning.
     pub(crate) later: bool,
+    /// The only instance that it serves, as a scaler would have it; else it serves all.
+    pub(crate) instance: Option<String>,
+    /// Its gate is closed before it serves.
+    pub(crate) held: bool,
     /// It connects through a proxy that can be cut.
     pub(crate) proxy: bool,
 }

@@ -78,7 +78,14 @@ impl Broker {
                 let Ok(Some(Response::AttachListener(attached))) = &outcome else {
                     return connection.answer(asked, sequence, outcome);
                 };
-                broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
+                if !broker.owns_listener(connection.session, &stream, &listener, attached.epoch) {
+                    // Its session ended while it was on its way: nothing else would take it away again, and an ephemeral
+                    // stream would keep every item for it.
+                    let (stream, epoch) = (stream.to_string(), attached.epoch);
+                    let detach = StreamRequest::DetachListener { stream, listener, epoch };
+                    broker.follow_up(vec![Request::Stream(detach)]);
+                    return connection.answer(asked, sequence, outcome);
+                }
                 let subscription = Subscription::new(
                     Arc::clone(&connection),
                     sequence,

@@ -38,6 +38,8 @@ struct State {
     detached: Option<Timestamp>,
     /// Highest sequence of which it is known that outcomes need not be kept.
     acknowledged: u64,
+    /// It is being ended: until that is done nobody attaches it.
+    ended: bool,
     /// Listener records of this session, by stream and listener: with their epoch.
     listeners: HashMap<(Arc<str>, String), u64>,
 }
@@ -74,13 +76,7 @@ impl Broker {
     }
 
     fn known_session(&self, id: SessionId) -> Result<Arc<Session>> {
-        self.session(id).ok_or_else(|| {
-            Reason::SessionExpired
-                .error(format!(
-                    "session {id} is not known: its lease ran out, or it was closed; open a new one"
-                ))
-                .with("session", id)
-        })
+        self.session(id).ok_or_else(|| expired(id))
     }
 
     /// A unary client's session: opens or renews it.
@@ -94,8 +90,12 @@ impl Broker {
         match self.session(id) {
             Some(session) => {
                 session.seen(self.clock.now());
+                let mut state = lock(&session.state);
+                if state.ended {
+                    return Err(expired(id));
+                }
                 // A client that renews by unary calls has no stream to attach.
-                lock(&session.state).detached = None;
+                state.detached = None;
             }
             None => self.create_session(id, hello).await?,
         }
@@ -127,6 +127,9 @@ impl Broker {
         let connection = Connection::new(id, existed, Arc::clone(&self.metrics));
         let former = {
             let mut state = lock(&session.state);
+            if state.ended {
+                return Err(expired(id));
+            }
             state.detached = None;
             state.connection.replace(Arc::clone(&connection))
         };
@@ -253,11 +256,14 @@ impl Broker {
         self.engine.acknowledge(id, through);
     }
 
-    /// Takes note of a listener record that goes with the session.
-    pub(super) fn owns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str, epoch: u64) {
-        if let Some(session) = self.session(id) {
-            lock(&session.state).listeners.insert((Arc::clone(stream), listener.to_owned()), epoch);
+    /// Takes note of a listener record that goes with the session; false if that has gone already.
+    pub(super) fn owns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str, epoch: u64) -> bool {
+        let Some(session) = self.session(id) else { return false };
+        let mut state = lock(&session.state);
+        if !state.ended {
+            state.listeners.insert((Arc::clone(stream), listener.to_owned()), epoch);
         }
+        !state.ended
     }
 
     pub(super) fn disowns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str) {
@@ -346,10 +352,16 @@ impl Broker {
 
     /// Ends a session: gives back what it reserved, cancels what it waits for, removes its unnamed listeners.
     pub(crate) fn end_session(self: &Arc<Self>, id: SessionId) {
-        let Some(session) = lock(&self.sessions).remove(&id) else { return };
+        let Some(session) = self.session(id) else { return };
+        let connection = {
+            let mut state = lock(&session.state);
+            if std::mem::replace(&mut state.ended, true) {
+                return;
+            }
+            state.connection.take()
+        };
         tracing::info!(session = %id, "a session is over");
         self.timers.clear(&Timer::Lease(id));
-        let connection = lock(&session.state).connection.take();
         if let Some(connection) = connection {
             // The client that closed its session knows; one whose lease ran out must be told.
             let expired = Reason::SessionExpired.error(format!("session {id} is over"));
@@ -365,8 +377,8 @@ impl Broker {
                 Request::Execution(ExecutionRequest::End(view.execution.id.to_string(), EndReason::Cancelled))
             })
             .collect();
-        let state = std::mem::take(&mut *lock(&session.state));
-        follow_ups.extend(state.listeners.into_iter().map(|((stream, listener), epoch)| {
+        let listeners = std::mem::take(&mut lock(&session.state).listeners);
+        follow_ups.extend(listeners.into_iter().map(|((stream, listener), epoch)| {
             Request::Stream(StreamRequest::DetachListener { stream: stream.to_string(), listener, epoch })
         }));
         self.follow_up(follow_ups);
@@ -375,6 +387,8 @@ impl Broker {
             self.timers.set(Timer::Retention(execution), self.clock.instant(until));
         }
         self.engine.close_session(id);
+        // Last, so that whoever attaches meanwhile finds it over, and does not begin anew what is closed after that.
+        lock(&self.sessions).remove(&id);
         self.parked.forget(id, u64::MAX);
         self.came_back(id);
     }
@@ -454,6 +468,13 @@ impl Session {
     fn seen(&self, now: Timestamp) {
         self.last_seen.store(now.0, Ordering::Relaxed);
     }
+}
+
+/// The refusal of a session that is over.
+fn expired(id: SessionId) -> v1::Error {
+    Reason::SessionExpired
+        .error(format!("session {id} is not known: its lease ran out, or it was closed; open a new one"))
+        .with("session", id)
 }
 
 /// The session that these bytes name.

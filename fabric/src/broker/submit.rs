@@ -296,9 +296,7 @@ impl Broker {
         {
             forget.extend(session.take_unreceived(sequences));
         }
-        self.follow_up(
-            forget.iter().map(|id| Request::Execution(ExecutionRequest::Forget(id.to_string()))).collect(),
-        );
+        self.engine.forget_executions(forget);
     }
 }
 

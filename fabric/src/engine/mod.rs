@@ -103,6 +103,10 @@ pub trait Engine: Send + Sync + 'static {
     /// that it is [unknown](is_unknown): then the operation is to be repeated.
     fn apply(&self, operations: Vec<Operation>, done: Done);
 
+    /// Forgets executions whose ends their callers have received. Nobody waits for this, so it need not be durable before
+    /// something else is, and may be lost with the server: what is not forgotten goes in time.
+    fn forget_executions(&self, ids: Vec<Arc<str>>);
+
     /// Whether outcomes may be [unknown](is_unknown), so that operations must be kept until theirs are there.
     fn answers_unknown(&self) -> bool;
 

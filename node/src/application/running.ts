@@ -6,7 +6,14 @@ import { onStop } from "./signals.js";
 import { ambient } from "../extensions/ambient.js";
 import { Context, writeValue } from "../extensions/context.js";
 import { Invocation } from "../extensions/invocation.js";
-import { errorOf, failureOf, InvalidArgumentError, unlessRefused, type PerperError } from "../errors.js";
+import {
+  CancelledError,
+  errorOf,
+  failureOf,
+  InvalidArgumentError,
+  unlessRefused,
+  type PerperError,
+} from "../errors.js";
 import { Connection, type ConnectOptions } from "../protocol/connection.js";
 import { hold, letGo } from "../protocol/keep-alive.js";
 import { Operation } from "../protocol/operations.js";
@@ -198,7 +205,9 @@ class Server {
       const handler = this.#handler(activation);
       let returned = await handler(...args);
       const { linked } = activation;
-      const steps = activation.delegate in this.#handlers.streams || linked ? stepsOf(returned) : undefined;
+      // Only what was declared to yield does: a plain function, started as a stream, ends it by returning.
+      const yields = linked !== undefined && Object.hasOwn(this.#handlers.streams, activation.delegate);
+      const steps = yields ? stepsOf(returned) : undefined;
       if (steps !== undefined && linked !== undefined) {
         await generate(steps, linked, invocation, (this.#connection as Connection).port);
         returned = undefined;
@@ -261,8 +270,12 @@ class Server {
   }
 }
 
-/** Why the core takes an invocation back. */
-function cancellation(code: number): PerperError {
-  const probe = errorOf(code, "", "");
-  return errorOf(code, probe.code, `the execution was cancelled while its handler ran (${probe.code})`);
+/**
+ * Why the core takes an invocation back. Of a class of its own, so that it cannot be mistaken for the cancellation of
+ * something that the handler had called.
+ */
+function cancellation(code: number): CancelledError {
+  const { code: kind } = errorOf(code, "", "");
+  const cause = errorOf(code, kind, `the execution is no longer this worker's (${kind})`);
+  return new CancelledError(`this execution was cancelled while its handler ran (${kind})`, { cause });
 }

@@ -1,3 +1,4 @@
+import { giveUpOn } from "./aborts.js";
 import { ambient } from "./ambient.js";
 import { cancelledAt, type Invocation } from "./invocation.js";
 import { checkTimeout, earlier, strideOf, writeStreamOptions } from "./options.js";
@@ -22,6 +23,9 @@ export interface StateOptions {
   /** It stays when the instance goes. */
   detached?: boolean;
 }
+
+/** States that a connection remembers to have created. */
+const MOST_STATES = 10_000;
 
 /** What a context is made of. */
 interface Parts {
@@ -322,8 +326,10 @@ export class Context {
     }
     const known = `${invocation?.incarnation ?? 0} ${instance}`;
     if (!connection.states.has(known)) {
+      // Creating one that is there is harmless, so forgetting which are bounds the memory of a long life.
+      if (connection.states.size >= MOST_STATES) connection.states.clear();
       connection.states.add(known);
-      // It is there as soon as something uses it: the core keeps the order. Should it fail, the execution does.
+      // It is there as soon as something uses it: the core keeps the order. Should this fail, so does that.
       this.#create(Operation.createDictionary, instance, false, true).catch(() =>
         connection.states.delete(known),
       );
@@ -444,12 +450,10 @@ export class Context {
     if (waiting === undefined && signals.length === 0) return begun;
     const { answer, cancel } = begun;
     waiting?.waits(cancel);
-    const signal = signals.length > 1 ? AbortSignal.any([...signals]) : signals[0];
-    const abort = (): void => cancel(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
+    const noMore = signals.map((signal) => giveUpOn(signal, cancel));
     const over = (): void => {
       waiting?.waitsNoMore(cancel);
-      signal?.removeEventListener("abort", abort);
+      for (const forget of noMore) forget();
     };
     answer.then(over, over);
     return begun;

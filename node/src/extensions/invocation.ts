@@ -1,4 +1,6 @@
-import { ExecutionCancelledError, type PerperError } from "../errors.js";
+import { AsyncResource } from "node:async_hooks";
+
+import { CancelledError, type PerperError } from "../errors.js";
 
 /** One run of a handler, from its activation to its outcome. */
 export class Invocation {
@@ -15,6 +17,8 @@ export class Invocation {
   /** Why it was cancelled. */
   cancelled: PerperError | undefined;
   #controller: AbortController | undefined;
+  /** Aborts it, in the context of whoever asked for the signal first. */
+  #abort: ((reason: PerperError) => void) | undefined;
   /** What waits on its behalf, each with how to give it up. */
   readonly #waiting = new Set<(reason: unknown) => void>();
 
@@ -35,8 +39,14 @@ export class Invocation {
 
   /** Made when somebody asks: most handlers never do, and it costs as much as the rest of a call. */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.cancelled !== undefined) this.#controller.abort(this.cancelled);
+    if (this.#controller === undefined) {
+      const controller = (this.#controller = new AbortController());
+      // What listens to it is the handler's, and is to find the handler's context, not that of the agent's loop.
+      this.#abort = AsyncResource.bind((reason: PerperError) => {
+        controller.abort(reason);
+      });
+      if (this.cancelled !== undefined) this.#abort(this.cancelled);
+    }
     return this.#controller.signal;
   }
 
@@ -47,7 +57,7 @@ export class Invocation {
     this.ended = true;
     for (const giveUp of [...this.#waiting]) giveUp(cancelledAt(reason));
     this.#waiting.clear();
-    this.#controller?.abort(reason);
+    this.#abort?.(reason);
   }
 
   /** Notes something that waits. */
@@ -60,11 +70,7 @@ export class Invocation {
   }
 }
 
-/** The reason, as an error of the place that waited: with its stack, and the reason for its cause. */
+/** The reason, as an error of the place that waited: with its stack. */
 export function cancelledAt(reason: PerperError): PerperError {
-  return new ExecutionCancelledError(reason.message, {
-    reason: reason.reason,
-    metadata: reason.metadata,
-    cause: reason,
-  });
+  return new CancelledError(reason.message, { cause: reason.cause });
 }

@@ -23,6 +23,8 @@ export class StreamWriter<T = unknown> {
   readonly #number: number;
   #chunks: Chunk[] = [];
   #inFlight = false;
+  /** The buffer of a chunk that has gone, for the next. */
+  #spare: Writer | undefined;
   #error: unknown;
   #failed = false;
   #closed = false;
@@ -52,7 +54,8 @@ export class StreamWriter<T = unknown> {
     const keyed = key !== undefined;
     let chunk = this.#chunks.at(-1);
     if (chunk?.keyed !== keyed) {
-      chunk = { keyed, count: 0, items: new Writer(4096) };
+      chunk = { keyed, count: 0, items: this.#spare ?? new Writer(4096) };
+      this.#spare = undefined;
       this.#chunks.push(chunk);
       if (!this.#inFlight) this.#port.pumpLater(this);
     }
@@ -84,7 +87,7 @@ export class StreamWriter<T = unknown> {
 
   async #send({ keyed, count, items }: Chunk): Promise<void> {
     try {
-      await this.#port.request(
+      const written = this.#port.request(
         Operation.writeItems,
         (out) => {
           out.u64(this.#number);
@@ -94,6 +97,9 @@ export class StreamWriter<T = unknown> {
         },
         nothing,
       );
+      items.reset();
+      this.#spare = items;
+      await written;
     } catch (error) {
       this.#fail(error);
     }

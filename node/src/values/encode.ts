@@ -328,13 +328,16 @@ class Encoder {
     if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
       return this.#value((value as { toJSON(): unknown }).toJSON(), this.#deeper(depth));
     }
-    const kind = Object.prototype.toString.call(value);
-    const name = (value.constructor as { name?: string } | undefined)?.name ?? "object";
+    const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
+    const { name } = value.constructor as { name: string };
     if (value instanceof Error) {
-      throw new Unencodable(`is an ${name}, which is no value; throw it, or send its message`);
+      throw new Unencodable(`is an error (${name}), which is no value; throw it, or send its message`);
     }
-    if (kind !== "[object Object]" || Symbol.iterator in value || Symbol.asyncIterator in value) {
-      throw new Unencodable(`is a ${name}, which is no value`);
+    if (Symbol.asyncIterator in value) {
+      throw new Unencodable("is a generator; declare the delegate that returns it with `stream`");
+    }
+    if (kind !== "Object" || Symbol.iterator in value) {
+      throw new Unencodable(`is a ${kind === "Object" ? name : kind}, which is no value`);
     }
     return this.#map(value, depth);
   }

@@ -2,10 +2,30 @@
 
 from typing import Any, Final, final
 
+__all__ = [
+    "VERSION",
+    "Cancellation",
+    "Connection",
+    "Embedded",
+    "Port",
+    "Writer",
+    "canonicalise",
+    "cli",
+    "close",
+    "decode",
+    "decode_key",
+    "encode",
+    "encode_item",
+    "encode_key",
+    "forked",
+    "take_log",
+]
+
 VERSION: Final[str]
 
 def forked() -> None: ...
 def close() -> None: ...
+def take_log() -> list[tuple[int, str, str]]: ...
 def cli(arguments: list[str]) -> int: ...
 def encode(value: Any) -> bytes: ...
 def encode_item(item: Any) -> tuple[int | None, bytes]: ...

@@ -14,6 +14,7 @@ from .model import PerperAgent
 from .session import Session, Way
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
 __all__ = ["Context", "connect", "context", "get_agent", "timeout", "try_context"]
@@ -120,10 +121,10 @@ class Context:
         return invocation.cancellation
 
     def _way(self) -> Way:
-        return self._session.way(self._cancellation())
+        return self._session.way(self)
 
-    async def _request(self, operation: int, *fields: Any) -> Any:
-        return await self._session.way(self._cancellation()).request(operation, *fields)
+    def _request(self, operation: int, *fields: Any) -> Coroutine[Any, Any, Any]:
+        return self._session.way(self).request(operation, *fields)
 
     def _create(self, operation: int, *fields: Any) -> None:
         self._session.create(operation, self._number(), *fields)

@@ -16,6 +16,7 @@ from .ambient import Context, Invocation, _current, add_running, remove_running
 from .errors import InvalidSettingsError, NotFoundError
 from .failures import failure_of
 from .model import PerperAgent
+from .notebook import run_notebook
 from .session import Bridge, Session, logger
 from .streams import CLOSE_WRITER, FLUSH_WRITER, OPEN_WRITER, Options, stream_options
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from . import _native
 
-__all__ = ["Agent", "Running", "register_delegate", "run"]
+__all__ = ["Agent", "Running", "register_delegate", "run", "run_notebook"]
 
 COMPLETE, FAIL, RELEASE, STOP, RELEASE_ALL = 1, 2, 3, 5, 6
 DEPLOY, UPGRADE, ENTER = 1, 2, 3

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+    from .ambient import Context
 
 logger = logging.getLogger("perper")
 
@@ -28,7 +31,7 @@ class Way(Protocol):
 
     port: _native.Port
 
-    async def request(self, operation: int, *fields: Any) -> Any:
+    def request(self, operation: int, *fields: Any) -> Coroutine[Any, Any, Any]:
         """Ask, and wait for the answer."""
         ...
 
@@ -97,31 +100,25 @@ class Bridge:
         self._last += 1
         return self._last
 
-    def _add(self, request: int) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self.loop.create_future()
-        self._futures[request] = future
-        return future
-
     async def request(self, operation: int, *fields: Any) -> Any:
         self._last = request = self._last + 1
         if self.port.submit(operation, request, *fields):
             self.loop.call_soon(self.port.flush)
-        return await self._answer(request)
-
-    async def request_refused(self, writer: _native.Writer) -> None:
-        request = self.number()
-        if self.port.submit_refused(request, writer):
-            self.loop.call_soon(self.port.flush)
-        await self._answer(request)
-
-    async def _answer(self, request: int) -> Any:
-        future = self._add(request)
+        self._futures[request] = future = self.loop.create_future()
         try:
             return await future
         finally:
             # Only if it was given up before the answer came: what it asked for is given up, too.
             if self._futures.pop(request, None) is not None:
                 self.send(CANCEL, request)
+
+    async def request_refused(self, writer: _native.Writer) -> None:
+        # The item waits in the writer until it is written, so this is not to be given up half way.
+        request = self.number()
+        if self.port.submit_refused(request, writer):
+            self.loop.call_soon(self.port.flush)
+        self._futures[request] = future = self.loop.create_future()
+        await future
 
     def send(self, operation: int, *fields: Any) -> None:
         if self.port.submit(operation, 0, *fields):
@@ -188,6 +185,7 @@ class Session:
         identity_files: tuple[str, str] | None = None,
     ) -> Session:
         """Begin to connect. Requests wait until there is a connection."""
+        _follow_log()
         connection = _native.Connection(
             endpoint=endpoint or default_endpoint(),
             token=token,
@@ -197,18 +195,13 @@ class Session:
         return cls(connection)
 
     async def ready(self) -> None:
-        """Wait for the Fabric, and say so once if it takes long."""
+        """Wait for the Fabric. The core says so once, if it is not there."""
         from . import threads
 
         cancellation = _native.Cancellation()
-        loop = asyncio.get_running_loop()
-        patience = loop.call_later(
-            2.0, logger.warning, "there is no Fabric at %s yet; waiting for it", self.connection.endpoint
-        )
         try:
             await threads.run(self.connection.ready, cancellation)
         finally:
-            patience.cancel()
             cancellation.cancel()
 
     async def close(self) -> None:
@@ -226,10 +219,10 @@ class Session:
         bridge = self._bridges[loop] = Bridge(self.port, loop, on_event)
         return bridge
 
-    def way(self, cancellation: _native.Cancellation | None) -> Way:
+    def way(self, current: Context) -> Way:
         """How to ask from here."""
         if BLOCKING.get():
-            return BlockingWay(self.port.beside(), cancellation)
+            return BlockingWay(self.port.beside(), current._cancellation())
         loop = asyncio.get_running_loop()
         bridge = self._bridges.get(loop)
         if bridge is None:
@@ -243,6 +236,36 @@ class Session:
         self.port.submit(operation, 0, *fields)
         self.port.flush()
 
+
+_following = threading.Lock()
+
+
+def _follow_log() -> None:
+    """Hand on what the core logs. One thread of the process does, from the first connection on."""
+
+    def follow() -> None:
+        while True:
+            try:
+                lines = _native.take_log()
+            except Exception:
+                # The interpreter ends.
+                return
+            for level, place, message in lines:
+                logging.getLogger(place).log(level, message)
+
+    if _following.acquire(blocking=False):
+        threading.Thread(target=follow, name="perper-log", daemon=True).start()
+
+
+def _forked() -> None:
+    global _following
+    # The thread is not here.
+    _following = threading.Lock()
+    _endpoints.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 _endpoints: list[str] = []
 

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .application import Agent
+from .embedding import embedded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -18,9 +21,6 @@ __all__ = ["agent", "fabric"]
 @pytest.fixture
 def fabric() -> Iterator[EmbeddedFabric]:
     """A Fabric in this process, for one test. Agents and `connect` go there by themselves."""
-    # Loaded with the first test that needs it: a plugin is imported into every run of pytest.
-    from .embedding import embedded
-
     with embedded() as running:
         yield running
 
@@ -28,7 +28,6 @@ def fabric() -> Iterator[EmbeddedFabric]:
 @pytest.fixture
 def agent(fabric: EmbeddedFabric) -> Callable[..., _RunningBlock]:
     """Run an agent within a block: `async with agent("Greeter", {"Greet": greet}): …`; or one that is described already."""
-    from .application import Agent
 
     def running(
         described: Agent | str, delegates: dict[str, Callable[..., Any]] | None = None, **settings: Any

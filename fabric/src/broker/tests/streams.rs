@@ -84,6 +84,31 @@ fn items_come_in_order_to_the_other_server_and_the_end_last() {
 }
 
 #[test]
+fn a_listener_that_attaches_while_its_session_ends_leaves_nothing() {
+    under_seeds(40, async |servers| {
+        let mut client = servers.client(0, 1).await;
+        let mut other = servers.client(1, 2).await;
+        other.carry_out(create("s", v1::StreamOptions::default())).await.unwrap();
+        client.ask(attach("s", "", 3, None));
+        for _ in 0..servers.seed {
+            tokio::task::yield_now().await;
+        }
+        client.close();
+        servers
+            .eventually("that the listener is gone with its session", |servers| {
+                servers.engine().scan_listeners(Some("s"), ("", ""), 10).is_empty()
+                    && servers.broker(0).count_sessions() == 0
+            })
+            .await;
+        // Nor does it come later.
+        for byte in 0..20 {
+            other.carry_out(write("s", 1 + byte, 1)).await.unwrap();
+        }
+        assert_eq!(servers.engine().scan_listeners(Some("s"), ("", ""), 10).len(), 0);
+    });
+}
+
+#[test]
 fn who_waits_for_a_listener_learns_that_the_stream_is_gone() {
     under_seeds(20, async |servers| {
         let mut waiting = servers.client(0, 1).await;

@@ -263,6 +263,15 @@ impl Engine for Embedded {
         }
     }
 
+    fn forget_executions(&self, ids: Vec<Arc<str>>) {
+        self.change(&self.executions, |executions, changes| {
+            for id in &ids {
+                // One that is gone is as good.
+                drop(executions.forget(id, changes));
+            }
+        });
+    }
+
     fn answers_unknown(&self) -> bool {
         false
     }

@@ -24,9 +24,40 @@ pub(super) struct Outcomes {
 struct Kept {
     /// Everything up to this sequence is acknowledged.
     floor: u64,
-    outcomes: BTreeMap<u64, Option<Box<v1::Response>>>,
+    outcomes: BTreeMap<u64, Said>,
     /// The entries in the store: first to last sequence.
     entries: BTreeMap<u64, u64>,
+}
+
+/// What an outcome says.
+enum Said {
+    /// Nothing but "done".
+    Done,
+    /// That the execution is new, as nearly every creation has it.
+    Created,
+    Else(Box<v1::response::Response>),
+}
+
+impl Said {
+    fn new(response: Option<&v1::response::Response>) -> Self {
+        match response {
+            None => Said::Done,
+            Some(v1::response::Response::CreateExecution(response)) if response.created => Said::Created,
+            Some(response) => Said::Else(Box::new(response.clone())),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let created = v1::CreateExecutionResponse { created: true };
+        match self {
+            Said::Done => Ok(None),
+            Said::Created => Ok(Some(v1::response::Response::CreateExecution(created))),
+            Said::Else(response) => match &**response {
+                v1::response::Response::Error(error) => Err(error.clone()),
+                response => Ok(Some(response.clone())),
+            },
+        }
+    }
 }
 
 /// Outcomes of one session in one entry of the store.
@@ -56,7 +87,7 @@ impl Outcomes {
                 ));
             };
             for response in entry.responses {
-                this.remember(session, response, &mut None);
+                this.remember(session, &response);
             }
             let kept = this.sessions.entry(session).or_default();
             let first = u64::from_be_bytes(key[key.len() - 8..].try_into().unwrap_or_default());
@@ -83,13 +114,12 @@ impl Outcomes {
                 .with("sequence", identity.sequence)
                 .with("acknowledged", kept.floor));
         }
-        Ok(kept.outcomes.get(&identity.sequence).map(|outcome| match outcome.as_deref() {
-            None => Ok(None),
-            Some(v1::Response { response: Some(v1::response::Response::Error(error)), .. }) => {
-                Err(error.clone())
-            }
-            Some(v1::Response { response, .. }) => Ok(response.clone()),
-        }))
+        Ok(kept.outcomes.get(&identity.sequence).map(Said::outcome))
+    }
+
+    /// Makes room for so many outcomes.
+    pub(super) fn expect(&mut self, count: usize) {
+        self.fresh.reserve(count);
     }
 
     /// Keeps an outcome, to be written with the next [`write`](Outcomes::write).
@@ -99,23 +129,13 @@ impl Outcomes {
             Err(error) => Some(v1::response::Response::Error(error.clone())),
         };
         let response = v1::Response { sequence: identity.sequence, response };
-        let mut fresh = Some(std::mem::take(&mut self.fresh));
-        self.remember(identity.session, response, &mut fresh);
-        self.fresh = fresh.unwrap_or_default();
+        self.remember(identity.session, &response);
+        self.fresh.push((identity.session, response));
     }
 
-    fn remember(
-        &mut self,
-        session: SessionId,
-        response: v1::Response,
-        fresh: &mut Option<Vec<(SessionId, v1::Response)>>,
-    ) {
+    fn remember(&mut self, session: SessionId, response: &v1::Response) {
         let kept = self.sessions.entry(session).or_default();
-        let in_memory = response.response.is_some().then(|| Box::new(response.clone()));
-        kept.outcomes.insert(response.sequence, in_memory);
-        if let Some(fresh) = fresh {
-            fresh.push((session, response));
-        }
+        kept.outcomes.insert(response.sequence, Said::new(response.response.as_ref()));
     }
 
     /// Adds what was kept since the last time to the batch with the changes themselves.

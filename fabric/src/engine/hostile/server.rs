@@ -57,6 +57,10 @@ impl Engine for Server {
         true
     }
 
+    fn forget_executions(&self, ids: Vec<Arc<str>>) {
+        self.cluster.send(self.number, Box::new(move |cluster| cluster.data.forget_executions(ids)));
+    }
+
     fn claim(&self, claims: Vec<Claim>, done: ClaimDone) {
         let number = self.number;
         self.cluster.send_claim(

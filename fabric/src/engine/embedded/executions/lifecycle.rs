@@ -6,7 +6,7 @@ use perper_proto::{Reason, v1};
 use perper_store::Space;
 use prost::Message;
 
-use super::record::{CreatedRecord, EndRecord, Facts, Part, execution, headers, key};
+use super::record::{CreatedRecord, EndRecord, Facts, Part, headers, key};
 use super::table::{Slot, State};
 use super::{Changes, Executions, Unpublished, remove_from, remove_from_ordered};
 use crate::engine::{EndReason, Ended, Event, Execution, Outcome, SessionId, Timestamp};
@@ -17,7 +17,7 @@ const REGISTRY: &str = "Registry";
 impl Executions {
     pub(super) fn create(
         &mut self,
-        mut request: v1::CreateExecutionRequest,
+        request: v1::CreateExecutionRequest,
         caller: Option<SessionId>,
         changes: &mut Changes<Unpublished>,
     ) -> Outcome {
@@ -86,11 +86,10 @@ impl Executions {
                 name
             }
         };
-        // The record keeps the request as it came, so it must be made before the parts move out of it.
-        request.identity = None;
-        let execution = execution(request.clone(), facts, &mut intern);
-        let record = CreatedRecord::new(&execution, request);
+        let record = CreatedRecord::new(&facts, request);
         changes.batch.put(Space::Executions, &key(number, Part::Created), record.encode_to_vec().into());
+        // From the record, so that the parts of the request move into the execution uncopied.
+        let execution = record.into_execution(number, &mut intern);
         self.insert(Slot::new(execution), parent_number);
         changes.unpublished.push(Unpublished::Created(number));
         created(true)
@@ -214,7 +213,7 @@ impl Executions {
         if let Some(caller) = &execution.caller {
             remove_from(&mut self.callers, caller, number);
         }
-        if let Some((parent, _)) = &execution.parent
+        if let Some((parent, _)) = execution.parent.as_deref()
             && let Some(parent) = self.table.number_of(parent)
         {
             remove_from(&mut self.children, &parent, number);
@@ -230,7 +229,7 @@ impl Executions {
             .iter()
             .filter_map(|child| self.table.get(*child))
             .filter(|child| {
-                child.execution.parent.as_ref().is_none_or(|(_, token)| Some(&token[..]) != standing)
+                child.execution.parent.as_deref().is_none_or(|(_, token)| Some(&token[..]) != standing)
             })
             .map(|child| Arc::clone(&child.execution.id))
             .collect();
@@ -239,7 +238,11 @@ impl Executions {
         }
     }
 
-    pub(super) fn forget(&mut self, id: &str, changes: &mut Changes<Unpublished>) -> Outcome {
+    pub(in crate::engine::embedded) fn forget(
+        &mut self,
+        id: &str,
+        changes: &mut Changes<Unpublished>,
+    ) -> Outcome {
         let Some(number) = self.table.number_of(id) else {
             // Forgotten already, which is what was asked for.
             return if self.tombstones.contains_key(id) { Ok(None) } else { Err(self.missing(id)) };
@@ -329,7 +332,7 @@ pub(super) fn is_instance(slot: &Slot) -> bool {
 
 /// Whether a create asks for what exists. The deadline is stamped once, so a repeat does not compare it.
 fn same_content(existing: &Execution, request: &v1::CreateExecutionRequest) -> bool {
-    let parent = existing.parent.as_ref().map(|(id, token)| (&**id, &token[..]));
+    let parent = existing.parent.as_deref().map(|(id, token)| (&**id, &token[..]));
     let owner = existing.owner.as_deref().unwrap_or_default();
     *existing.agent == *request.agent
         && *existing.instance == *request.instance

@@ -83,17 +83,15 @@ pub(super) struct CreatedRecord {
 }
 
 impl CreatedRecord {
-    /// `request` is what `execution` was made from.
-    pub(super) fn new(execution: &Execution, mut request: v1::CreateExecutionRequest) -> Self {
+    /// The record of an execution that is made from `request`.
+    pub(super) fn new(facts: &Facts, mut request: v1::CreateExecutionRequest) -> Self {
         request.identity = None;
         Self {
             request: Some(request),
-            incarnation: execution.incarnation,
-            created: execution.created.0,
-            deadline: execution.deadline.map_or(0, |deadline| deadline.0),
-            caller: execution
-                .caller
-                .map_or_else(Bytes::new, |caller| Bytes::copy_from_slice(&caller.to_bytes())),
+            incarnation: facts.incarnation,
+            created: facts.created.0,
+            deadline: facts.deadline.map_or(0, |deadline| deadline.0),
+            caller: facts.caller.map_or_else(Bytes::new, |caller| Bytes::copy_from_slice(&caller.to_bytes())),
         }
     }
 
@@ -134,7 +132,9 @@ pub(super) fn execution(
         delegate: intern(&request.delegate),
         arguments: request.arguments.iter().map(detach).collect(),
         headers: request.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        parent: request.parent.map(|parent| (Arc::from(parent.execution), detach(&parent.reservation))),
+        parent: request
+            .parent
+            .map(|parent| Box::new((Arc::from(parent.execution), detach(&parent.reservation)))),
         owner: request.owner.filter(|owner| !owner.instance.is_empty()).map(|owner| intern(&owner.instance)),
         caller: facts.caller,
         created: facts.created,
@@ -142,7 +142,6 @@ pub(super) fn execution(
         linked_stream: (!request.linked_stream.is_empty()).then(|| Arc::from(request.linked_stream)),
         starts_on_listener: request.starts_on_listener,
         manual: request.manual,
-        capability: detach(&request.capability),
     }
 }
 

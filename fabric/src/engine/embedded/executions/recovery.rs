@@ -51,7 +51,7 @@ impl Executions {
     }
 
     fn restore(&mut self, slot: Slot) {
-        let parent = slot.execution.parent.as_ref().and_then(|(parent, _)| self.table.number_of(parent));
+        let parent = slot.execution.parent.as_deref().and_then(|(parent, _)| self.table.number_of(parent));
         if slot.is_pending() {
             let agent = Arc::clone(&slot.execution.agent);
             self.pending.entry(agent).or_default().insert(slot.execution.number);
@@ -81,7 +81,7 @@ impl Executions {
             match slot.ended() {
                 Some(ended) => events.push(Event::Ended(Arc::clone(ended))),
                 None => {
-                    let parent = slot.execution.parent.as_ref().map(|(parent, _)| self.table.find(parent));
+                    let parent = slot.execution.parent.as_deref().map(|(parent, _)| self.table.find(parent));
                     if parent.is_some_and(|parent| parent.is_none_or(|parent| !parent.is_pending())) {
                         orphaned.push(Arc::clone(&slot.execution.id));
                     } else if slot.execution.deadline.is_some() {
@@ -103,7 +103,7 @@ impl Executions {
     pub(in crate::engine::embedded) fn unswept(&self) -> Vec<Event> {
         let over = |number: &u64| {
             let child = self.table.get(*number)?;
-            let (parent, token) = child.execution.parent.as_ref()?;
+            let (parent, token) = child.execution.parent.as_deref()?;
             let parent = self.table.find(parent)?;
             (parent.is_pending() && !parent.is_held_by(token)).then(|| Arc::clone(&child.execution.id))
         };

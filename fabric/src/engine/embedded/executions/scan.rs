@@ -63,7 +63,7 @@ impl ExecutionView {
             // The reservation is a secret of the parent's worker.
             parent: execution
                 .parent
-                .as_ref()
+                .as_deref()
                 .map(|(id, _)| v1::Parent { execution: id.to_string(), reservation: Default::default() }),
             owner: execution.owner.as_ref().map(|owner| v1::Owner { instance: owner.to_string() }),
             age_ms: now.0.saturating_sub(execution.created.0),

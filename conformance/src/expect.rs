@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use perper_conformance::from_json;
 use serde_json::{Value as Json, json};
 
+use crate::from_json;
+
 /// What a scenario has named.
-pub(crate) type Names = BTreeMap<String, Json>;
+pub type Names = BTreeMap<String, Json>;
 
 /// Puts what is named in the place of each text `$name`.
-pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
+pub fn resolve(json: &Json, names: &Names) -> Result<Json> {
     Ok(match json {
         Json::String(text) => match text.strip_prefix('$') {
             Some(name) => {
@@ -67,7 +68,7 @@ fn made(object: &serde_json::Map<String, Json>) -> Result<Option<Json>> {
 }
 
 /// Compares, by the equality of values; names what `{$as: name}` stands for.
-pub(crate) fn check(expected: &Json, found: &Json, names: &mut Names) -> Result<()> {
+pub fn check(expected: &Json, found: &Json, names: &mut Names) -> Result<()> {
     compare(expected, found, names, &mut String::from("it"))
 }
 
@@ -211,3 +212,7 @@ fn has_pattern(json: &Json) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "expect_tests.rs"]
+mod tests;
