@@ -185,6 +185,31 @@ namespace Perper.Tests
             Assert.InRange(counter.Made, 1, 2);
         }
 
+        private sealed class Disposed : IDisposable
+        {
+            internal static int Times;
+
+            public int Run() => Volatile.Read(ref Times);
+
+            public void Dispose() => Interlocked.Increment(ref Times);
+        }
+
+        [Fact]
+        public async Task AnObjectMadeForAnExecutionGoesWithItAndAnAuthorsOwnStays()
+        {
+            var own = new Disposed();
+            await using (var processes = await Processes.StartAsync(perper => perper
+                .AddHandler<Disposed>("A")
+                .AddHandler("A", "Own", own.Run)))
+            {
+                await processes.CallAsync<int>("A", "Own");
+                Assert.Equal(0, await processes.CallAsync<int>("A", "Own"));
+                await processes.CallAsync<int>("A", "Disposed");
+            }
+
+            Assert.Equal(1, Disposed.Times);
+        }
+
         [Fact]
         public async Task ContextFollowsTasksAndNotWhoeverComesNext()
         {

@@ -1,23 +1,20 @@
-//! The C# that is committed is what the native library exports now.
+//! The C# that is committed is what the native libraries export now.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
-/// Cargo builds the library beside this test, since it is a dependency of it.
-fn library() -> Result<Utf8PathBuf> {
-    // A reference to the crate, so that it is linked and so built.
-    let _ = perper_uniffi::LogLevel::Info;
+/// Cargo builds the libraries beside this test, since they are dependencies of it.
+fn library(name: &str) -> Result<Utf8PathBuf> {
     let test = Utf8PathBuf::try_from(std::env::current_exe()?)?;
-    let name = if cfg!(target_os = "macos") { "libperper_uniffi.dylib" } else { "libperper_uniffi.so" };
-    Ok(test.parent().context("the test is in no folder")?.join(name))
+    let extension = if cfg!(target_os = "macos") { "dylib" } else { "so" };
+    Ok(test.parent().context("the test is in no folder")?.join(format!("lib{name}.{extension}")))
 }
 
-#[test]
-fn the_committed_code_is_what_would_be_generated() -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dotnet/src/Perper/Protocol/Generated");
-    let generated = perper_uniffi_csharp::generate(&library()?, "Perper.Protocol.Generated")?;
+fn check(name: &str, namespace: &str, folder: &str) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dotnet").join(folder);
+    let generated = perper_uniffi_csharp::generate(&library(name)?, namespace)?;
     assert_eq!(generated.len(), 2);
     for file in generated {
         let path = folder.join(&file.name);
@@ -25,6 +22,12 @@ fn the_committed_code_is_what_would_be_generated() -> Result<()> {
         assert!(committed == file.content, "{} is stale; run `./dev dotnet generate`", path.display());
     }
     Ok(())
+}
+
+#[test]
+fn the_committed_code_is_what_would_be_generated() -> Result<()> {
+    check("perper_uniffi", "Perper.Protocol.Generated", "src/Perper/Protocol/Generated")?;
+    check("perper_uniffi_fixture", "Perper.Tests.Fixture", "tests/Perper.Tests/Fixture")
 }
 
 #[test]

@@ -25,6 +25,9 @@ namespace Perper.Application.Handlers
         private readonly ParameterInfo[] parameters;
         private readonly Func<object?, Outcome, Task> conclude;
 
+        /// <summary>The object was made for the execution, so it goes with it; a lambda's is its author's.</summary>
+        private readonly bool ownsInstance;
+
         /// <summary>Creates a handler of a method.</summary>
         /// <param name="createInstance">Makes the object to invoke it on, from the services of the execution; null for a static method.</param>
         /// <param name="method">The method.</param>
@@ -40,9 +43,7 @@ namespace Perper.Application.Handlers
 
         /// <summary>Creates a handler of a method, on an object that is made for each execution with what its constructor asks for.</summary>
         public MethodPerperHandler(Type type, MethodInfo method, IServiceProvider services)
-            : this(method.IsStatic ? null : provider => ActivatorUtilities.CreateInstance(provider, type), method, services)
-        {
-        }
+            : this(method.IsStatic ? null : provider => ActivatorUtilities.CreateInstance(provider, type), method, services) => ownsInstance = true;
 
         /// <summary>Creates a handler of a lambda.</summary>
         public MethodPerperHandler(Delegate handler, IServiceProvider services)
@@ -80,7 +81,7 @@ namespace Perper.Application.Handlers
                 object? returned;
                 try
                 {
-                    returned = method.Invoke(method.IsStatic && target is null ? null : target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+                    returned = method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
                 }
                 catch (TargetInvocationException error) when (error.InnerException is not null)
                 {
@@ -92,11 +93,11 @@ namespace Perper.Application.Handlers
             }
             finally
             {
-                if (target is not null && method.DeclaringType is not null && target.GetType() == method.DeclaringType && target is IAsyncDisposable disposable)
+                if (ownsInstance && target is IAsyncDisposable disposable)
                 {
                     await disposable.DisposeAsync().ConfigureAwait(false);
                 }
-                else if (target is IDisposable synchronously && target.GetType() == method.DeclaringType)
+                else if (ownsInstance && target is IDisposable synchronously)
                 {
                     synchronously.Dispose();
                 }
