@@ -206,7 +206,8 @@ mod tests {
         let mut frames = Frames::new(Arc::clone(&outbox), || {});
         for round in 0..3 {
             outbox.add_later(1, |frame| frame.succeeded.push(round));
-            let pending = poll_fn(|context| Poll::Ready(Pin::new(&mut frames).poll_next(context).is_pending()));
+            let pending =
+                poll_fn(|context| Poll::Ready(Pin::new(&mut frames).poll_next(context).is_pending()));
             assert!(pending.await, "it does not go at once");
             outbox.add(1, |frame| frame.succeeded.push(100 + round));
             assert_eq!(frames.next().await.unwrap().unwrap().succeeded, [round, 100 + round]);
