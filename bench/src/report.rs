@@ -17,6 +17,19 @@ pub struct Figure {
     pub limit: Option<f64>,
     /// What it has to be.
     pub target: Option<Target>,
+    /// Processor time of one operation, by process. Unlike a rate it tells the same on a busy machine.
+    pub costs: Vec<Cost>,
+    /// The same of the limit.
+    pub limit_costs: Vec<Cost>,
+}
+
+/// Processor time that one process took for one operation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// What the process is: `server`, `caller`, ...
+    pub process: String,
+    /// How long, in user and system mode together.
+    pub microseconds: f64,
 }
 
 /// The unit of a figure.
@@ -52,7 +65,23 @@ pub enum Target {
 impl Figure {
     /// A figure without limit and target.
     pub fn new(name: impl Into<String>, unit: Unit, measured: f64) -> Self {
-        Figure { name: name.into(), unit, measured, limit: None, target: None }
+        Figure {
+            name: name.into(),
+            unit,
+            measured,
+            limit: None,
+            target: None,
+            costs: Vec::new(),
+            limit_costs: Vec::new(),
+        }
+    }
+
+    /// The same with what an operation costs, and what one of the limit does.
+    #[must_use]
+    pub fn costs(mut self, costs: &[Cost], limit: &[Cost]) -> Self {
+        self.costs = costs.to_vec();
+        self.limit_costs = limit.to_vec();
+        self
     }
 
     /// The same with a limit.
@@ -119,6 +148,35 @@ pub fn table(figures: &[Figure]) -> String {
     lines(["figure", "measured", "limit (tonic)", "ratio", "target", "reached"], &rows)
 }
 
+/// What operations cost as a table; empty if no figure tells.
+pub fn cost_table(figures: &[Figure]) -> String {
+    let sum = |costs: &[Cost]| costs.iter().map(|cost| cost.microseconds).sum::<f64>();
+    let each = |costs: &[Cost]| {
+        let each = costs.iter().map(|cost| format!("{} {:.2}", cost.process, cost.microseconds));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let rows: Vec<[String; 6]> = figures
+        .iter()
+        .filter(|figure| !figure.costs.is_empty())
+        .map(|figure| {
+            let (own, limit) = (sum(&figure.costs), sum(&figure.limit_costs));
+            let known = limit > 0.0;
+            [
+                figure.name.clone(),
+                format!("{own:.2} µs"),
+                each(&figure.costs),
+                if known { format!("{limit:.2} µs") } else { String::new() },
+                each(&figure.limit_costs),
+                if known { format!("{:.2}", own / limit) } else { String::new() },
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    lines(["processor time of one", "in all", "by process", "limit (tonic)", "by process", "ratio"], &rows)
+}
+
 fn row(figure: &Figure) -> [String; 6] {
     let target = figure.target.map_or_else(String::new, |target| match target {
         Target::AtLeast(target) => format!("≥ {}", figure.unit.show(target)),
@@ -179,6 +237,8 @@ pub fn json(machine: &str, command: &str, figures: &[Figure]) -> serde_json::Val
                 "ratio": figure.ratio(),
                 "target": figure.target,
                 "reached": figure.reached(),
+                "costs": figure.costs,
+                "limit_costs": figure.limit_costs,
             })
         })
         .collect();
@@ -200,6 +260,20 @@ mod tests {
         assert_eq!(reached(Target::RatioAtMost(1.4)), Some(false));
         let alone = Figure { limit: None, ..figure };
         assert_eq!(alone.target(Target::RatioAtMost(1.0)).reached(), None);
+    }
+
+    #[test]
+    fn costs_are_summed_over_processes() {
+        let cost = |process: &str, microseconds| Cost { process: process.to_owned(), microseconds };
+        let figure = Figure::new("calls", Unit::PerSecond, 1.0);
+        assert_eq!(cost_table(std::slice::from_ref(&figure)), "");
+        let figure = figure.costs(&[cost("server", 2.0), cost("caller", 1.5)], &[cost("echo", 7.0)]);
+        let expected = "\
+| processor time of one | in all  | by process               | limit (tonic) | by process | ratio |
+| --------------------- | ------- | ------------------------ | ------------- | ---------- | ----- |
+| calls                 | 3.50 µs | server 2.00, caller 1.50 | 7.00 µs       | echo 7.00  | 0.50  |
+";
+        assert_eq!(cost_table(&[figure]), expected);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::{fs, time::Duration};
 
 use anyhow::Context as _;
 
+use crate::report::Cost;
+
 /// Bytes of memory that a process has resident now.
 pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/status");
@@ -32,6 +34,32 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
         nanoseconds += first.with_context(|| format!("{} has no time in it", path.display()))?;
     }
     Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// Processes whose processor time is taken at the begin and at the end of a window.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    processes: Vec<(String, u32)>,
+}
+
+impl Meter {
+    /// Of these processes, each with what it is.
+    pub fn new<'a>(processes: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        Meter { processes: processes.into_iter().map(|(name, pid)| (name.to_owned(), pid)).collect() }
+    }
+
+    /// Reads the clocks of the processes.
+    pub fn read(&self) -> anyhow::Result<Vec<Duration>> {
+        self.processes.iter().map(|(_, pid)| cpu_time(*pid)).collect()
+    }
+
+    /// What each process took for one of `count` operations between two readings.
+    pub fn costs(&self, before: &[Duration], after: &[Duration], count: u64) -> Vec<Cost> {
+        let times = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
+        let microseconds = times.map(|time| time.as_secs_f64() * 1e6 / count.max(1) as f64);
+        let names = self.processes.iter().map(|(name, _)| name.clone());
+        names.zip(microseconds).map(|(process, microseconds)| Cost { process, microseconds }).collect()
+    }
 }
 
 /// The machine, in a line: processors, their model, memory, load.

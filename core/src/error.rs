@@ -269,13 +269,15 @@ impl Error {
     pub(crate) fn from_proto(error: v1::Error) -> Self {
         let known = error.known_reason().and_then(kind_of);
         let kind = known.unwrap_or_else(|| kind_of_code(tonic::Code::from(error.code)));
+        // Of a generator that failed; an error of a call has it beside it.
+        let failure = error.failure().map(Failure::from);
         let unknown_reason = (known.is_none() && !error.reason.is_empty()).then_some(error.reason);
         Error(Box::new(Inner {
             kind,
             unknown_reason,
             message: error.message,
             metadata: error.metadata,
-            failure: None,
+            failure,
         }))
     }
 
@@ -300,11 +302,15 @@ impl Error {
     /// The error as the protocol carries it, for the end of a stream.
     pub(crate) fn to_proto(&self) -> v1::Error {
         let reason = Reason::from_name(self.reason());
-        v1::Error {
+        let error = v1::Error {
             code: reason.map_or(tonic::Code::Unknown, Reason::code) as i32,
             reason: self.reason().to_owned(),
             message: self.0.message.clone(),
             metadata: self.0.metadata.clone(),
+        };
+        match &self.0.failure {
+            Some(failure) => error.with_failure(&failure.clone().into()),
+            None => error,
         }
     }
 }

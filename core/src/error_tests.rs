@@ -57,3 +57,14 @@ fn a_failure_of_a_handler_is_kept_whole() {
     assert_eq!(error.message(), "no such city");
     assert_eq!(v1::Failure::from(error.failure().cloned().unwrap_or_default()), failure);
 }
+
+#[test]
+fn a_failure_crosses_to_the_protocol_and_back_where_there_is_only_an_error() {
+    let failure = Failure {
+        type_name: "ValueError".to_owned(),
+        message: "no such city".to_owned(),
+        stack_trace: "line 1".to_owned(),
+    };
+    let error = Error::from_proto(Error::from_failure(failure.clone()).to_proto());
+    assert_eq!((error.kind(), error.failure()), (ErrorKind::ExecutionFailed, Some(&failure)));
+}

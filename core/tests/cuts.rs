@@ -12,7 +12,7 @@ use perper::{
     },
 };
 use perper_fabric::{Config, RunningFabric};
-use perper_proxy::Proxy;
+use perper_proxy::{Cut, Proxy};
 
 /// Long enough for any machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,37 +54,20 @@ fn listen(fabric: &Fabric) -> Listen {
     fabric.listen(ListenOptions { filters: vec![filter], ..ListenOptions::default() })
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// It has taken effect, and its answer does not come.
-    Answer,
-    /// It does not arrive.
-    Request,
-}
-
-impl Proxy {
-    fn cut(&self, cut: Cut) {
-        match cut {
-            Cut::Answer => self.cut_next_answer(),
-            Cut::Request => self.cut_next_request(),
-        }
-    }
-}
-
 #[tokio::test]
 async fn lists_change_once() -> Result<()> {
     let (_server, proxy, fabric) = start().await;
     fabric.create_list("l", None, Bytes::new()).await?;
     for (round, cut) in [Cut::Answer, Cut::Request].into_iter().enumerate() {
         let round = round as u64;
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::Add(cbor("a"))).await?.count, 1, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::InsertAt(0, cbor("b"))).await?.count, 2, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let popped = fabric.update_list("l", ListOperation::Pop).await?;
         assert_eq!((popped.value, popped.count), (Some(cbor("a")), 1), "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         assert_eq!(fabric.update_list("l", ListOperation::Dequeue).await?.value, Some(cbor("b")), "{cut:?}");
         assert_eq!(fabric.update_list("l", ListOperation::Count).await?.count, 0, "{cut:?}");
         assert_eq!(proxy.cuts(), 4 * (round + 1));
@@ -96,18 +79,18 @@ async fn lists_change_once() -> Result<()> {
 async fn dictionaries_change_once() -> Result<()> {
     let (_server, proxy, fabric) = start().await;
     for cut in [Cut::Answer, Cut::Request] {
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.create_dictionary("d", None, Vec::new(), Bytes::new()).await?;
         let key = cbor("k");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let set = DictionaryOperation::SetIfAbsent { key: key.clone(), value: cbor(1) };
         let set = fabric.update_dictionary("d", vec![set]).await?;
         assert!(set.failed_operation.is_none() && set.results[0].applied, "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let remove = DictionaryOperation::GetAndRemove { key };
         let removed = fabric.update_dictionary("d", vec![remove]).await?;
         assert_eq!(removed.results[0].value, Some(cbor(1)), "{cut:?}");
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.destroy_dictionary("d").await?;
     }
     assert_eq!(proxy.cuts(), 8);
@@ -121,7 +104,7 @@ async fn executions_are_created_reserved_and_completed_once() -> Result<()> {
     for cut in [Cut::Answer, Cut::Request] {
         // The caller's side.
         let mut listening = listen(&worker);
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let call = fabric.call_execution(greet(&fabric, 1));
         let activation = activation(&mut listening).await?;
         assert_eq!(activation.attempt, 1);
@@ -134,7 +117,7 @@ async fn executions_are_created_reserved_and_completed_once() -> Result<()> {
         let mut listening = listen(&fabric);
         let call = worker.call_execution(greet(&worker, 2));
         let taken = self::activation(&mut listening).await?;
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         let results = Ok(vec![cbor("two")]);
         fabric.complete_execution(taken.execution, taken.reservation, results).await?;
         assert_eq!(call.await?, [cbor("two")], "{cut:?}");
@@ -162,7 +145,7 @@ async fn a_reservation_outlives_its_connection() -> Result<()> {
     let call = caller.call_execution(greet(&caller, 1));
     let taken = activation(&mut listening).await?;
     for cut in [Cut::Answer, Cut::Request, Cut::Answer] {
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         worker.create_list("l", None, Bytes::new()).await?;
     }
     worker.complete_execution(taken.execution, taken.reservation, Ok(vec![cbor(1)])).await?;
@@ -176,15 +159,15 @@ async fn batches_are_appended_once() -> Result<()> {
     let options = StreamOptions { persistent: true, ..StreamOptions::default() };
     for cut in [Cut::Answer, Cut::Request] {
         let stream = fabric.new_id();
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.create_stream(NewStream { options: options.clone(), ..NewStream::new(&stream) }).await?;
         let writer = fabric.writer(WriterOptions::new(&stream));
         for number in 0..10 {
-            proxy.cut(cut);
+            proxy.cut_next(cut);
             writer.write(&cbor(number)).await?;
             writer.flush().await?;
         }
-        proxy.cut(cut);
+        proxy.cut_next(cut);
         fabric.complete_stream(stream.as_str(), Bytes::new(), None).await?;
         let page = fabric.read_items(stream.as_str(), None, 0).await?;
         let values: Vec<i32> = page.batches.into_iter().flatten().map(|item| read(&item.value)).collect();

@@ -155,7 +155,13 @@ fn listen(engine: &Embedded, changes: &Changes, name: &str, items: u64, delivere
     let (mut from_key, mut received, mut seen) = (i64::MIN, 0, 0);
     loop {
         let (sender, receiver) = mpsc::channel();
-        let read = ReadItems { stream: Arc::from("s"), from_key, max_items: 10_000, max_bytes: 4 << 20 };
+        let read = ReadItems {
+            stream: Arc::from("s"),
+            listener: None,
+            from_key,
+            max_items: 10_000,
+            max_bytes: 4 << 20,
+        };
         engine.read_items(read, Box::new(move |items| drop(sender.send(items))));
         let page = receiver.recv()?.map_err(|error| anyhow!(error.message))?;
         received += page.count;

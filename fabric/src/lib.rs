@@ -15,6 +15,8 @@
 //! ```
 
 mod broker;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod engine;
 mod error;

@@ -1,11 +1,13 @@
 //! The protocol of Perper: messages and gRPC stubs generated from the files under `proto/`, the file descriptors for
-//! reflection, and the one table of [`Reason`]s.
+//! reflection, the one table of [`Reason`]s, and what both ends of a connection have in common ([`Together`]).
 //!
 //! The proto files are the documentation of the protocol; `docs/protocol.md` tells how they are used.
 
 mod reason;
+mod together;
 
 pub use reason::Reason;
+pub use together::{Spawned, Together};
 
 /// Package `perper.v1`: everything that clients and the Fabric say to each other.
 #[allow(

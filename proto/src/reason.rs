@@ -144,12 +144,38 @@ impl Reason {
     }
 }
 
+/// Names of an error's values that tell what a handler raised.
+const FAILURE_TYPE: &str = "type";
+const FAILURE_MESSAGE: &str = "message";
+const FAILURE_STACK_TRACE: &str = "stack_trace";
+
 impl v1::Error {
     /// The same error with one more value that the message speaks of.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.metadata.insert(name.to_owned(), value.to_string());
         self
+    }
+
+    /// The same error with what a handler raised among its values: where a stream ends with it, there is no other place.
+    #[must_use]
+    pub fn with_failure(self, failure: &v1::Failure) -> Self {
+        self.with(FAILURE_TYPE, &failure.r#type)
+            .with(FAILURE_MESSAGE, &failure.message)
+            .with(FAILURE_STACK_TRACE, &failure.stack_trace)
+    }
+
+    /// What a handler raised, if that is among the values.
+    pub fn failure(&self) -> Option<v1::Failure> {
+        let value = |name| self.metadata.get(name).cloned();
+        if self.known_reason() != Some(Reason::ExecutionFailed) {
+            return None;
+        }
+        Some(v1::Failure {
+            r#type: value(FAILURE_TYPE)?,
+            message: value(FAILURE_MESSAGE).unwrap_or_else(|| self.message.clone()),
+            stack_trace: value(FAILURE_STACK_TRACE).unwrap_or_default(),
+        })
     }
 
     /// The reason, if this version knows it.
@@ -196,6 +222,20 @@ mod tests {
         for &reason in Reason::ALL {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));
         }
+    }
+
+    #[test]
+    fn an_error_carries_what_a_handler_raised() {
+        let failure = v1::Failure {
+            r#type: "ValueError".to_owned(),
+            message: "no apples".to_owned(),
+            stack_trace: "line 1".to_owned(),
+        };
+        let error =
+            Reason::ExecutionFailed.error("ValueError in execution e: no apples").with_failure(&failure);
+        assert_eq!(error.failure(), Some(failure));
+        assert_eq!(Reason::ExecutionFailed.error("nobody raised it").failure(), None);
+        assert_eq!(Reason::StreamKeyExists.error("key 7").with("type", "T").failure(), None);
     }
 
     #[test]

@@ -35,6 +35,6 @@ pub use typed::{
     to_vec, with,
 };
 pub use uuid::Uuid;
-pub use validate::validate;
+pub use validate::{validate, validate_within};
 pub use value::Value;
 pub use writer::Writer;

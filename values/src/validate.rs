@@ -14,6 +14,13 @@ pub fn validate(input: &[u8]) -> Result<()> {
     reader.finish()
 }
 
+/// As [`validate`], with fewer levels than [`MAX_DEPTH`]; more have no effect.
+pub fn validate_within(input: &[u8], levels: usize) -> Result<()> {
+    let mut reader = Reader::new(input);
+    check(&mut reader, MAX_DEPTH.saturating_sub(levels))?;
+    reader.finish()
+}
+
 /// Goes one level down.
 pub(crate) fn deeper(depth: usize) -> Result<usize> {
     if depth < MAX_DEPTH {

@@ -15,7 +15,11 @@ fn main() -> ExitCode {
     };
     let outcome = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
         let outcome = match invocation {
-            Invocation::Role(role) => runtime.block_on(roles::run(&role)),
+            // A task of the runtime, as agents are, and not of this thread, to which every wake-up would have to cross.
+            Invocation::Role(role) => {
+                let role = runtime.spawn(async move { roles::run(&role).await });
+                runtime.block_on(role).map_err(Into::into).and_then(|outcome| outcome)
+            }
             Invocation::Bench(options) => runtime.block_on(bench(options)),
         };
         // A role that failed must not wait for the thread that reads its input.
@@ -42,6 +46,7 @@ async fn bench(options: options::Options) -> anyhow::Result<()> {
         println!("{:#}", report::json(&machine, command.trim_end(), &figures));
     } else {
         print!("{}\n{}\n\n{}", machine, command.trim_end(), report::table(&figures));
+        print!("\n{}", report::cost_table(&figures));
     }
     Ok(())
 }

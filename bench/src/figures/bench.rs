@@ -4,10 +4,16 @@ use tempfile::TempDir;
 use super::{calls, idle, items, memory, state};
 use crate::{
     options::Options,
-    report::Figure,
-    roles::{Role, RoleProcess, Window},
+    report::{Cost, Figure},
+    roles::{Measured, Role, RoleProcess, Window},
     server::{Server, ServerOptions},
 };
+
+/// What nothing but tonic does.
+pub(super) struct Limit {
+    pub(super) measured: Measured,
+    pub(super) costs: Vec<Cost>,
+}
 
 /// What the groups share.
 pub(super) struct Bench {
@@ -57,22 +63,29 @@ impl Bench {
         self.figures.push(figure);
     }
 
-    /// Messages per second through one stream of the echo, so many of them in a frame.
+    /// What a role measures against the echo.
+    pub(super) async fn limit(&self, role: &Role, echo: &RoleProcess) -> anyhow::Result<Limit> {
+        let client = RoleProcess::start(role).await?;
+        let (measured, costs) = client.measure(self.window(), "client", &[("echo", echo.pid()?)]).await?;
+        Ok(Limit { measured, costs })
+    }
+
+    /// Messages through one stream of the echo, so many of them in a frame.
     pub(super) async fn echo_streamed(
         &self,
-        endpoint: &str,
+        echo: &RoleProcess,
         messages: usize,
         bytes: usize,
-    ) -> anyhow::Result<f64> {
+    ) -> anyhow::Result<Limit> {
         let role = Role::EchoStreamed {
-            endpoint: endpoint.to_owned(),
+            endpoint: echo.said().to_owned(),
             messages,
             // As many messages on their way either way, within what a connection's window holds.
             in_flight: if messages > 1 { 16 } else { 1024 },
             bytes,
             window: self.window(),
         };
-        Ok(RoleProcess::start(&role).await?.measure().await?.rate())
+        self.limit(&role, echo).await
     }
 }
 

@@ -2,8 +2,9 @@ use perper::protocol::{NewStream, StreamOptions};
 
 use super::bench::{Bench, connect};
 use crate::{
-    report::{Figure, Target, Unit},
-    roles::{Role, RoleProcess},
+    report::{Cost, Figure, Target, Unit},
+    roles::{Measured, Role, RoleProcess},
+    usage::Meter,
 };
 
 /// Messages in a frame of the echo that is the limit.
@@ -17,20 +18,20 @@ const BACKLOG: usize = 64 << 20;
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let bytes = bench.options.bytes;
     let echo = RoleProcess::start(&Role::EchoServer).await?;
-    let endpoint = echo.said().to_owned();
-    let small = bench.echo_streamed(&endpoint, FRAME, bytes).await?;
-    let large = bench.echo_streamed(&endpoint, FRAME, 1024).await?;
+    let small = bench.echo_streamed(&echo, FRAME, bytes).await?;
+    let large = bench.echo_streamed(&echo, FRAME, 1024).await?;
     echo.end().await?;
 
     for (bytes, listeners, limit, target) in [
-        (bytes, 1, small, Some(2_000_000.0)),
-        (1024, 1, large, None),
-        (bytes, 10, small, Some(8_000_000.0)),
-        (bytes, 100, small, None),
+        (bytes, 1, &small, Some(2_000_000.0)),
+        (1024, 1, &large, None),
+        (bytes, 10, &small, Some(8_000_000.0)),
+        (bytes, 100, &small, None),
     ] {
-        let rate = delivered(bench, bytes, listeners).await?;
+        let (measured, costs) = delivered(bench, bytes, listeners).await?;
         let name = format!("items of {bytes} B, 1 writer to {listeners}, deliveries");
-        let figure = Figure::new(name, Unit::PerSecond, rate).limit(limit);
+        let figure = Figure::new(name, Unit::PerSecond, measured.rate()).limit(limit.measured.rate());
+        let figure = figure.costs(&costs, &limit.costs);
         bench.add(match target {
             Some(target) => figure.target(Target::AtLeast(target)),
             None => figure,
@@ -39,7 +40,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn delivered(bench: &Bench, bytes: usize, listeners: usize) -> anyhow::Result<f64> {
+async fn delivered(bench: &Bench, bytes: usize, listeners: usize) -> anyhow::Result<(Measured, Vec<Cost>)> {
     let server = bench.start_server(&format!("items-{bytes}-{listeners}")).await?;
     let fabric = connect(&server).await?;
     let stream = fabric.new_id();
@@ -54,12 +55,14 @@ async fn delivered(bench: &Bench, bytes: usize, listeners: usize) -> anyhow::Res
     };
     let mut listening = RoleProcess::start(&role).await?;
     let mut writer = RoleProcess::start(&Role::Writer { endpoint, stream, bytes }).await?;
+    let meter =
+        Meter::new([("server", server.pid()?), ("writer", writer.pid()?), ("listeners", listening.pid()?)]);
     writer.begin().await?;
     listening.begin().await?;
-    let measured = listening.measured().await?;
+    let measured = listening.metered(bench.window(), &meter).await?;
     writer.end().await?;
     listening.end().await?;
     fabric.close().await?;
     server.stop().await?;
-    Ok(measured.rate())
+    Ok(measured)
 }

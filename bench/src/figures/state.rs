@@ -12,7 +12,7 @@ const KEYS: u64 = 10_000;
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let bytes = bench.options.bytes;
     let echo = RoleProcess::start(&Role::EchoServer).await?;
-    let limit = bench.echo_streamed(echo.said(), 1, bytes).await?;
+    let limit = bench.echo_streamed(&echo, 1, bytes).await?;
     echo.end().await?;
 
     let server = bench.start_server("state").await?;
@@ -26,9 +26,12 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
             bytes,
             window: bench.window(),
         };
-        let measured = RoleProcess::start(&role).await?.measure().await?;
+        let client = RoleProcess::start(&role).await?;
+        let (measured, costs) =
+            client.measure(bench.window(), "client", &[("server", server.pid()?)]).await?;
         let name = if set { "dictionary, set" } else { "dictionary, get" };
-        let figure = Figure::new(name, Unit::PerSecond, measured.rate()).limit(limit);
+        let figure = Figure::new(name, Unit::PerSecond, measured.rate()).limit(limit.measured.rate());
+        let figure = figure.costs(&costs, &limit.costs);
         bench.add(figure.target(Target::AtLeast(100_000.0)));
     }
     let role = Role::List {
@@ -38,8 +41,10 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         bytes,
         window: bench.window(),
     };
-    let measured = RoleProcess::start(&role).await?.measure().await?;
-    bench.add(Figure::new("list, add", Unit::PerSecond, measured.rate()).limit(limit));
+    let client = RoleProcess::start(&role).await?;
+    let (measured, costs) = client.measure(bench.window(), "client", &[("server", server.pid()?)]).await?;
+    let figure = Figure::new("list, add", Unit::PerSecond, measured.rate()).limit(limit.measured.rate());
+    bench.add(figure.costs(&costs, &limit.costs));
     server.stop().await?;
     Ok(())
 }

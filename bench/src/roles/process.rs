@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{Measured, Window, calls, echo, items, state};
+use crate::{report::Cost, usage::Meter};
 
 /// What a process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -215,6 +216,11 @@ impl RoleProcess {
         &self.said
     }
 
+    /// Its process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("a role has ended early; its reason is above")
+    }
+
     /// Lets it begin.
     pub async fn begin(&mut self) -> anyhow::Result<()> {
         Ok(self.input.write_all(b"begin\n").await?)
@@ -243,11 +249,30 @@ impl RoleProcess {
         Ok(())
     }
 
-    /// Begins, waits for what it measures, and lets it end.
-    pub async fn measure(mut self) -> anyhow::Result<Measured> {
+    /// Begins, waits for what it measures, and lets it end; tells also what an operation cost itself, as `name`, and
+    /// `others`.
+    pub async fn measure(
+        mut self,
+        window: Window,
+        name: &str,
+        others: &[(&str, u32)],
+    ) -> anyhow::Result<(Measured, Vec<Cost>)> {
+        let meter = Meter::new(others.iter().copied().chain([(name, self.pid()?)]));
         self.begin().await?;
-        let measured = self.measured().await?;
+        let (measured, costs) = self.metered(window, &meter).await?;
         self.end().await?;
-        Ok(measured)
+        Ok((measured, costs))
+    }
+
+    /// What it measures in a window that begins now, and what an operation costs the processes of a meter.
+    pub async fn metered(&mut self, window: Window, meter: &Meter) -> anyhow::Result<(Measured, Vec<Cost>)> {
+        tokio::time::sleep(window.warm_up).await;
+        let before = meter.read()?;
+        // The role ends its window by its own clock, a moment before or after; it goes on until it is told to end.
+        tokio::time::sleep(window.measure).await;
+        let after = meter.read()?;
+        let measured = self.measured().await?;
+        let costs = meter.costs(&before, &after, measured.count);
+        Ok((measured, costs))
     }
 }

@@ -19,6 +19,15 @@ const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 const DATA: u8 = 0;
 
+/// Whose frame a connection is cut in place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The server's: what it answers has happened, and is not told.
+    Answer,
+    /// The client's: what it asks for does not arrive.
+    Request,
+}
+
 /// A proxy in front of one server. It lasts as long as the runtime that it was started on.
 #[derive(Debug)]
 pub struct Proxy {
@@ -69,14 +78,13 @@ impl Proxy {
         self.address
     }
 
-    /// Cuts the connection in place of the next frame of the server: what it answers has happened, and is not told.
-    pub fn cut_next_answer(&self) {
-        self.plan.answers.store(0, Ordering::SeqCst);
-    }
-
-    /// Cuts the connection in place of the next frame of the client: what it asks for does not arrive.
-    pub fn cut_next_request(&self) {
-        self.plan.requests.store(0, Ordering::SeqCst);
+    /// Cuts the connection, once, in place of the next frame of one side.
+    pub fn cut_next(&self, cut: Cut) {
+        let left = match cut {
+            Cut::Answer => &self.plan.answers,
+            Cut::Request => &self.plan.requests,
+        };
+        left.store(0, Ordering::SeqCst);
     }
 
     /// Cuts after every so many frames of the server, again and again.

@@ -1,12 +1,13 @@
 //! Runs every scenario for every language, and those between languages for every pair. See `README.md`.
 
-mod expect;
+mod outside;
 mod peer;
 mod registry;
 mod runner;
 mod scenario;
 mod server;
 mod step;
+mod vocabulary;
 
 use std::{path::Path, process::ExitCode};
 
@@ -15,7 +16,14 @@ use registry::Language;
 use scenario::Scenario;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    if let Some(served) = server::run_if_told() {
+        return served.map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
+    let mut arguments = Arguments::from_args();
+    if arguments.test_threads.is_none() {
+        // Most of the time a scenario waits for processes.
+        arguments.test_threads = std::thread::available_parallelism().ok().map(|cores| cores.get() * 2);
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let loaded = registry::load(&folder.join("peers.toml"))
         .and_then(|languages| Ok((languages, scenario::load(&folder.join("scenarios"))?)));
@@ -23,11 +31,13 @@ fn main() -> ExitCode {
         Ok((languages, scenarios)) => {
             libtest_mimic::run(&arguments, trials(&languages, &scenarios)).exit_code()
         }
-        Err(error) => {
-            eprintln!("conformance: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error),
     }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("conformance: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Every scenario for every language; between two languages those that say `matrix`.

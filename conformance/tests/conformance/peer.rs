@@ -21,7 +21,7 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
-use crate::registry::Language;
+use crate::{registry::Language, scenario::PeerPart};
 
 /// Long enough for any machine; what takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ impl Peer {
         name: &str,
         language: &Language,
         server: SocketAddr,
-        serve: bool,
+        part: &PeerPart,
     ) -> Result<Self> {
         let (program, arguments) = language.command.split_first().context("the command is empty")?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -102,8 +102,8 @@ impl Peer {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if !serve {
-            command.env("X_PERPER_INSTANCE", CALLER);
+        if let Some(instance) = part.instance.as_deref().or((!part.serve).then_some(CALLER)) {
+            command.env("X_PERPER_INSTANCE", instance);
         }
         let mut child = command.spawn().with_context(|| {
             format!(
@@ -129,21 +129,24 @@ impl Peer {
                 }
             }
         });
-        let peer = Peer { child, stdin: tokio::sync::Mutex::new(stdin), shared, next_id: AtomicU64::new(1) };
-        let first = json!({ "do": if serve { "serve" } else { "connect" } });
-        let outcome = async { peer.send(first).await?.answer().await };
-        match outcome.await {
-            Ok(answer) if answer.get("ok").is_some() => Ok(peer),
-            outcome => {
-                let outcome = outcome.map_or_else(|error| format!("{error:#}"), |answer| answer.to_string());
-                bail!(
-                    "the {} peer {name:?} did not begin: {outcome}; build it: {}{}",
-                    language.name,
-                    language.build,
-                    peer.log()
-                )
-            }
+        let mut peer =
+            Peer { child, stdin: tokio::sync::Mutex::new(stdin), shared, next_id: AtomicU64::new(1) };
+        for first in
+            part.held.then_some("hold").into_iter().chain([if part.serve { "serve" } else { "connect" }])
+        {
+            let outcome = async { peer.send(json!({ "do": first })).await?.answer().await };
+            let outcome = match outcome.await {
+                Ok(answer) if answer.get("ok").is_some() => continue,
+                Ok(answer) => answer.to_string(),
+                Err(error) => format!("{error:#}"),
+            };
+            let Language { name: language, build, .. } = language;
+            bail!(
+                "the {language} peer {name:?} does not {first}: {outcome}; build it: {build}{}",
+                peer.log()
+            );
         }
+        Ok(peer)
     }
 
     /// Gives a command.
@@ -184,7 +187,7 @@ impl Peer {
         };
         let event = tokio::time::timeout(PATIENCE, wait).await;
         event.unwrap_or_else(|_| {
-            Err(anyhow!("no such event within {PATIENCE:?}; others: {:?}", self.events()))
+            Err(anyhow!("no such event within {PATIENCE:?}; others: {}", Json::from(self.events())))
         })
     }
 
@@ -203,15 +206,21 @@ impl Peer {
         self.child.kill().await.context("the peer cannot be killed")
     }
 
-    /// The end of what it wrote to standard error.
-    pub(crate) fn log(&self) -> String {
+    /// How it ended, if it has, and the end of what it wrote to standard error.
+    pub(crate) fn log(&mut self) -> String {
+        let mut told = match self.child.try_wait() {
+            Ok(Some(status)) => format!("\n  it ended: {status}"),
+            _ => String::new(),
+        };
         let state = self.shared.state();
-        match state.log.is_empty() {
-            true => String::new(),
-            false => {
-                format!("\n  it logged:\n    {}", Vec::from_iter(state.log.iter().cloned()).join("\n    "))
-            }
+        if !state.log.is_empty() {
+            told.push_str("\n  it logged:");
         }
+        for line in &state.log {
+            told.push_str("\n    ");
+            told.push_str(line);
+        }
+        told
     }
 }
 

@@ -1,19 +1,28 @@
 //! Runs a scenario, step by step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
+use perper_conformance::{Names, check, resolve};
+use perper_proxy::Cut;
 use rustix::process::Signal;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    expect::{Names, check, resolve},
-    peer::{AGENT, Peer, Pending},
+    outside,
+    peer::{AGENT, PATIENCE, Peer, Pending},
     registry::Language,
     scenario::{PeerPart, Scenario},
     server::Server,
     step::{CommandStep, Outcome, text},
+    vocabulary,
 };
+
+/// Between two looks at what changes by and by.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// From the start of its server to the end of its processes.
 pub(crate) fn run(scenario: &Scenario, caller: &Language, callee: &Language) -> Result<()> {
@@ -58,7 +67,7 @@ impl<'a> Runner<'a> {
     async fn start_peer(&self, name: &str, part: &PeerPart) -> Result<Peer> {
         let address = if part.proxy { self.server.proxy.address() } else { self.server.address() };
         let language = if part.serve { self.languages.1 } else { self.languages.0 };
-        Peer::start(name, language, address, part.serve).await
+        Peer::start(name, language, address, part).await
     }
 
     async fn steps(&mut self, steps: &[Json]) -> Result<()> {
@@ -74,12 +83,7 @@ impl<'a> Runner<'a> {
         if step.contains_key("do") {
             return self.command(CommandStep::of(step)?).await;
         }
-        let verbs = [
-            "finish", "cancel", "event", "kill", "pause", "resume", "launch", "restart", "network", "cut",
-            "for_each",
-        ];
-        let verb = verbs.into_iter().find(|verb| step.contains_key(*verb));
-        let verb = verb.with_context(|| format!("a step has `do`, or one of {verbs:?}"))?;
+        let verb = vocabulary::verb(step)?;
         let object = &step[verb];
         match verb {
             "finish" => {
@@ -97,6 +101,21 @@ impl<'a> Runner<'a> {
                 self.conclude(&pending.answer().await?, &outcome)
             }
             "event" => self.event(step).await,
+            "eventually" => {
+                let step = object.as_object().context("a step is an object")?;
+                self.eventually(step).await
+            }
+            "no_event" => {
+                let peer = self.peer(&peer_of(step)?)?;
+                let told = peer.events().into_iter().find(|event| event["event"] == *object);
+                told.map_or(Ok(()), |event| bail!("it has told {event}"))
+            }
+            "outside" => {
+                let step = resolve(&Json::Object(step.clone()), &self.names)?;
+                let step = step.as_object().context("a step is an object")?;
+                let result = outside::execute(self.server.address(), step).await?;
+                self.conclude(&json!({ "ok": result }), &Outcome::of(step)?)
+            }
             "kill" => {
                 let name = text(verb, object)?;
                 let peer = self.peers.remove(&name).with_context(|| format!("there is no peer {name:?}"))?;
@@ -123,19 +142,31 @@ impl<'a> Runner<'a> {
             }
             "cut" => {
                 match object.as_str() {
-                    Some("next answer") => self.server.proxy.cut_next_answer(),
-                    Some("next request") => self.server.proxy.cut_next_request(),
+                    Some("next answer") => self.server.proxy.cut_next(Cut::Answer),
+                    Some("next request") => self.server.proxy.cut_next(Cut::Request),
                     _ => bail!("what is cut is the \"next answer\" or the \"next request\", not {object}"),
                 }
                 Ok(())
             }
             _ => {
                 let steps = step.get("steps").and_then(Json::as_array).context("for_each has steps")?;
-                for value in object.as_array().context("for_each takes an array")? {
+                let values = resolve(object, &self.names)?;
+                for value in values.as_array().context("for_each takes an array")? {
                     self.names.insert("it".to_owned(), value.clone());
                     self.steps(steps).await.with_context(|| format!("with {value}"))?;
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// Tries again until it is as expected: for what the Fabric does by and by, and tells nobody.
+    async fn eventually(&mut self, step: &Map<String, Json>) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.command(CommandStep::of(step)?).await {
+                Err(_) if Instant::now() < end => tokio::time::sleep(PAUSE).await,
+                outcome => return outcome,
             }
         }
     }
@@ -188,14 +219,13 @@ impl<'a> Runner<'a> {
         let wanted =
             json!({ "event": step["event"], "instance": step.get("instance"), "detail": step.get("detail") });
         let wanted = resolve(&wanted, &self.names)?;
-        let peer = step.get("peer").map(|peer| text("peer", peer)).transpose()?;
         let names = self.names.clone();
         let matches = |event: &Json, names: &mut Names| {
             ["event", "instance", "detail"]
                 .iter()
                 .all(|part| wanted[*part].is_null() || check(&wanted[*part], &event[*part], names).is_ok())
         };
-        let peer = self.peer(peer.as_deref().unwrap_or("callee"))?;
+        let peer = self.peer(&peer_of(step)?)?;
         let event = peer.event(|event| matches(event, &mut names.clone())).await?;
         matches(&event, &mut self.names);
         Ok(())
@@ -206,9 +236,9 @@ impl<'a> Runner<'a> {
     }
 
     /// What helps to understand a failure.
-    fn story(&self) -> String {
+    fn story(&mut self) -> String {
         let mut story = String::new();
-        for (name, peer) in &self.peers {
+        for (name, peer) in &mut self.peers {
             let log = peer.log();
             if !log.is_empty() {
                 story.push_str(&format!("peer {name:?}:{log}\n"));
@@ -216,6 +246,11 @@ impl<'a> Runner<'a> {
         }
         story
     }
+}
+
+/// Whose events a step is about.
+fn peer_of(step: &Map<String, Json>) -> Result<String> {
+    step.get("peer").map_or_else(|| Ok("callee".to_owned()), |peer| text("peer", peer))
 }
 
 /// The answer of a command; of one within a handler, what it gave there.

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value as Json;
 
+use crate::vocabulary;
+
 /// One file.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -31,15 +33,13 @@ struct File {
 }
 
 /// In what the server differs from the default. Times are in seconds.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServerPart {
     /// It has a folder, so that it can be restarted.
     pub(crate) durable: bool,
     pub(crate) session_lease: Option<f64>,
     pub(crate) reset_grace: Option<f64>,
-    pub(crate) max_attempts: Option<u32>,
-    pub(crate) stop_timeout: Option<f64>,
     pub(crate) value_bytes: Option<u64>,
     pub(crate) depth: Option<u32>,
 }
@@ -52,6 +52,10 @@ pub(crate) struct PeerPart {
     pub(crate) serve: bool,
     /// It is started by a step, not at the beginning.
     pub(crate) later: bool,
+    /// The only instance that it serves, as a scaler would have it; else it serves all.
+    pub(crate) instance: Option<String>,
+    /// Its gate is closed before it serves.
+    pub(crate) held: bool,
     /// It connects through a proxy that can be cut.
     pub(crate) proxy: bool,
 }
@@ -65,6 +69,7 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Scenario>> {
             let text = std::fs::read_to_string(&file)?;
             let parsed = serde_saphyr::from_str(&text).with_context(|| file.display().to_string())?;
             let File { about, matrix, server, mut peers, steps } = parsed;
+            vocabulary::check(&steps).with_context(|| file.display().to_string())?;
             peers.entry("caller".to_owned()).or_default();
             peers.entry("callee".to_owned()).or_default().serve = true;
             let name = format!("{}::{}", name(&topic), name(&file));

@@ -232,7 +232,10 @@ impl AgentBuilder {
             deploy: self.handlers.deploy.is_some(),
             upgrade: self.handlers.upgrade.is_some(),
             enter: self.handlers.enter.is_some(),
-            settings: self.settings.clone(),
+            settings: AgentSettings {
+                concurrency: self.settings.concurrency.max(1),
+                ..self.settings.clone()
+            },
         };
         let implicit = options.implicit_instance();
         let connection = Arc::new(Connection::new(fabric.clone()));

@@ -4,7 +4,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentSettings {
     /// How many executions are worked on at once. Generators of streams do not count: they run for long and mostly wait.
-    /// Neither do handlers while they wait for a call, so that nested calls cannot starve each other.
+    /// Neither do handlers while they wait for a call, so that nested calls cannot starve each other. A
+    /// [`Worker`](super::worker::Worker) with 0 takes just as many as it is [granted](super::worker::Worker::grant).
     pub concurrency: u64,
     /// How many bytes of executions are held at once.
     pub bytes: u64,

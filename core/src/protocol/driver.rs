@@ -1,5 +1,6 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use perper_proto::Together;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tonic::{
     Request,
@@ -34,7 +35,10 @@ pub(super) fn start(settings: Settings) -> Result<Arc<Hub>> {
     let endpoint = connect::endpoint(&settings)?;
     let started = Arc::new(Hub::new(settings, &endpoint)?);
     let hub = started.clone();
-    runtime.spawn(async move {
+    // Calls beside the session's stream are no part of this: they go on when this has ended.
+    let together = Together::default();
+    let endpoint = endpoint.executor(together.clone());
+    runtime.spawn(together.run(async move {
         let reason = {
             let connections = pin!(keep_connected(&hub, &endpoint));
             let lease = pin!(keep_lease(&hub));
@@ -46,7 +50,7 @@ pub(super) fn start(settings: Settings) -> Result<Arc<Hub>> {
             }
         };
         hub.fail(reason);
-    });
+    }));
     Ok(started)
 }
 

@@ -235,18 +235,35 @@ fn headers(limits: &Limits, headers: &std::collections::BTreeMap<String, String>
 fn values(limits: &Limits, field: &str, values: &[Bytes]) -> Result<()> {
     size(limits, field, values.iter().map(Bytes::len).sum())?;
     values.iter().enumerate().try_for_each(|(index, value)| {
-        perper_values::validate(value).map_err(|error| invalid(error.at_index(index).at_root(field)))
+        well_formed(limits, value, |error| error.at_index(index).at_root(field))
     })
 }
 
 fn check_value(limits: &Limits, field: &str, value: &[u8]) -> Result<()> {
     size(limits, field, value.len())?;
-    perper_values::validate(value).map_err(|error| invalid(error.at_root(field)))
+    well_formed(limits, value, |error| error.at_root(field))
 }
 
-fn invalid(error: perper_values::Error) -> v1::Error {
-    let path = error.path();
-    Reason::InvalidValue.error(error.to_string()).with("path", path)
+fn well_formed(
+    limits: &Limits,
+    value: &[u8],
+    at: impl FnOnce(perper_values::Error) -> perper_values::Error,
+) -> Result<()> {
+    perper_values::validate_within(value, limits.depth as usize).map_err(|error| {
+        let error = at(error);
+        let path = error.path();
+        match error.kind() {
+            perper_values::ErrorKind::Depth => Reason::LimitExceeded
+                .error(format!(
+                    "{path}: deeper than {} levels, the server's limit; nest less, or raise the limit there",
+                    limits.depth
+                ))
+                .with("limit", "depth")
+                .with("most", limits.depth),
+            _ => Reason::InvalidValue.error(error.to_string()),
+        }
+        .with("path", path)
+    })
 }
 
 fn size(limits: &Limits, field: &str, bytes: usize) -> Result<()> {
@@ -265,4 +282,23 @@ pub(super) fn over(limit: &str, is: u64, most: u64) -> v1::Error {
         .with("limit", limit)
         .with("is", is)
         .with("most", most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_nest_as_deeply_as_the_configuration_says() {
+        let limits = Limits { depth: 3, ..Limits::default() };
+        // Arrays of one element each around a 0.
+        let nested = |levels: usize| [vec![0x81; levels], vec![0]].concat();
+        assert_eq!(check_value(&limits, "value", &nested(3)), Ok(()));
+        let error = check_value(&limits, "value", &nested(4)).expect_err("a level too many");
+        assert_eq!((&*error.reason, &*error.metadata["most"]), ("LIMIT_EXCEEDED", "3"));
+        let error = values(&Limits::default(), "arguments", &[nested(129).into()]).expect_err("far too many");
+        assert_eq!((&*error.reason, &*error.metadata["most"]), ("LIMIT_EXCEEDED", "128"));
+        let error = check_value(&limits, "value", &[0x81]).expect_err("the element is missing");
+        assert_eq!(error.reason, "INVALID_VALUE");
+    }
 }

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use perper_proto::{Reason, v1};
+use perper_proto::v1;
 
 use super::connection::Connection;
-use crate::engine::{Engine, Items, ReadItems, Result, Subject};
+use super::listeners::destroyed;
+use crate::engine::{Engine, Items, ReadItems, Result, Subject, listener_removed, taken_over};
 use crate::metrics::Metrics;
 
 /// Sends items to attached listeners, each at its own pace.
@@ -25,7 +26,7 @@ pub(super) struct Subscription {
     pub(super) sequence: u64,
     pub(super) stream: Arc<str>,
     /// The listener's record.
-    pub(super) listener: String,
+    pub(super) listener: Arc<str>,
     pub(super) epoch: u64,
     place: Mutex<Place>,
 }
@@ -52,7 +53,7 @@ impl Subscription {
         connection: Arc<Connection>,
         sequence: u64,
         stream: Arc<str>,
-        listener: String,
+        listener: Arc<str>,
         attached: &v1::AttachListenerResponse,
         credit: (u64, u64),
     ) -> Arc<Self> {
@@ -86,15 +87,16 @@ impl Subscription {
         place.moved = false;
         Step::Read(ReadItems {
             stream: Arc::clone(&self.stream),
+            listener: Some((Arc::clone(&self.listener), self.epoch)),
             from_key: place.next_key,
             max_items: place.items,
             max_bytes: place.bytes,
         })
     }
 
-    /// Ends delivery.
-    pub(super) fn end(&self) {
-        self.place().over = true;
+    /// Ends delivery; false if it is over already.
+    pub(super) fn end(&self) -> bool {
+        !std::mem::replace(&mut self.place().over, true)
     }
 }
 
@@ -117,14 +119,18 @@ impl Deliveries {
     pub(super) fn detach(&self, subscription: &Arc<Subscription>) {
         subscription.end();
         let mut streams = self.lock();
-        if let Some(subscriptions) = streams.get_mut(&subscription.stream) {
-            subscriptions.retain(|other| !Arc::ptr_eq(other, subscription));
-            if subscriptions.is_empty() {
-                streams.remove(&subscription.stream);
-            }
+        let Some(subscriptions) = streams.get_mut(&subscription.stream) else { return };
+        let before = subscriptions.len();
+        subscriptions.retain(|other| !Arc::ptr_eq(other, subscription));
+        // What has ended by itself is detached once more with its connection.
+        let removed = subscriptions.len() < before;
+        if subscriptions.is_empty() {
+            streams.remove(&subscription.stream);
         }
         drop(streams);
-        self.engine.unfollow(Subject::Stream(Arc::clone(&subscription.stream)));
+        if removed {
+            self.engine.unfollow(Subject::Stream(Arc::clone(&subscription.stream)));
+        }
     }
 
     /// More credit.
@@ -153,38 +159,34 @@ impl Deliveries {
     pub(super) fn destroyed(&self, stream: &str) {
         let subscriptions = self.lock().get(stream).cloned().unwrap_or_default();
         for subscription in subscriptions {
-            let error =
-                Reason::NotFound.error(format!("stream {stream:?} was destroyed")).with("stream", stream);
-            self.finish(&subscription, v1::notice::Notice::Error(error));
+            self.finish(&subscription, v1::notice::Notice::Error(destroyed(stream)));
         }
     }
 
     /// Another client has taken a listener over.
     pub(super) fn taken_over(&self, stream: &str, listener: &str, epoch: u64) {
-        let error = Reason::ListenerTakenOver.error(format!(
-            "another client attached listener {listener:?} of stream {stream:?} and goes on from here"
-        ));
-        self.over(stream, listener, epoch, error);
+        self.over(stream, listener, epoch, &taken_over(stream, listener));
     }
 
     /// A listener was removed.
     pub(super) fn removed(&self, stream: &str, listener: &str, epoch: u64) {
-        let error = Reason::NotFound.error(format!("listener {listener:?} of stream {stream:?} was removed"));
-        self.over(stream, listener, epoch, error);
+        self.over(stream, listener, epoch, &listener_removed(stream, listener));
     }
 
-    fn over(&self, stream: &str, listener: &str, epoch: u64, error: v1::Error) {
-        let error = error.with("stream", stream).with("listener", listener);
+    fn over(&self, stream: &str, listener: &str, epoch: u64, error: &v1::Error) {
         let subscriptions = self.lock().get(stream).cloned().unwrap_or_default();
         for subscription in
-            subscriptions.iter().filter(|other| other.listener == listener && other.epoch == epoch)
+            subscriptions.iter().filter(|other| *other.listener == *listener && other.epoch == epoch)
         {
             self.finish(subscription, v1::notice::Notice::Error(error.clone()));
         }
     }
 
     fn finish(&self, subscription: &Arc<Subscription>, notice: v1::notice::Notice) {
-        subscription.connection.notice(subscription.sequence, notice);
+        // What ends it may be told, and found while reading.
+        if subscription.end() {
+            subscription.connection.notice(subscription.sequence, notice);
+        }
         self.detach(subscription);
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use perper_proto::v1;
 
 use super::connection::Connection;
+use super::repeat::Repeating;
 use crate::engine::{Claim, Clock, Engine, Execution, ExecutionQuery, Reservation, SessionId, Subject};
 
 /// Hands pending executions to listens.
@@ -14,6 +15,7 @@ use crate::engine::{Claim, Clock, Engine, Execution, ExecutionQuery, Reservation
 /// claim is a compare-and-set. So nothing has to be taken out of the middle of a line.
 pub(super) struct Dispatcher {
     engine: Arc<dyn Engine>,
+    operations: Arc<Repeating>,
     clock: Clock,
     // A plain mutex: claims are made after it is released, so it is held to move entries between queues only.
     lines: Mutex<Lines>,
@@ -147,8 +149,8 @@ struct Match {
 }
 
 impl Dispatcher {
-    pub(super) fn new(engine: Arc<dyn Engine>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { engine, clock, lines: Mutex::default() })
+    pub(super) fn new(engine: Arc<dyn Engine>, operations: Arc<Repeating>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { engine, operations, clock, lines: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -316,8 +318,10 @@ impl Dispatcher {
         let activation = self.activation(listen.subscription, reservation);
         let gone = match &listen.taker {
             Taker::Connection(connection) => {
-                connection.outbox.add(size, |frame| frame.activations.push(activation));
-                None
+                let mut activation = Some(activation);
+                let taken =
+                    connection.outbox.offer(size, |frame| frame.activations.extend(activation.take()));
+                activation.filter(|_| !taken)
             }
             Taker::Once(sender) => {
                 let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -328,8 +332,9 @@ impl Dispatcher {
             }
         };
         if let Some(activation) = gone {
-            // The call that wanted it is over; nobody has seen it.
-            super::release(&*self.engine, activation.execution, activation.reservation);
+            // The call or the connection that wanted it is over; nobody has seen it. With its session gone, nothing else
+            // would give it back.
+            super::release(&self.operations, activation.execution, activation.reservation);
         }
     }
 

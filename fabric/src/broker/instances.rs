@@ -9,7 +9,7 @@ use v1::response::Response;
 use super::waits::Waiter;
 use super::{Broker, Connection, milliseconds};
 use crate::engine::{
-    DictionaryRequest, EndReason, ExecutionQuery, ExecutionRequest, Identity, ListRequest, Operation,
+    DictionaryRequest, EndReason, Ended, ExecutionQuery, ExecutionRequest, Identity, ListRequest, Operation,
     Outcome, Owned, Request, Result, SessionId, StreamRequest,
 };
 use crate::metrics;
@@ -40,8 +40,9 @@ impl Broker {
         request: v1::StopInstanceRequest,
     ) {
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
+        let identity = Identity { session: connection.session, sequence };
         tokio::spawn(async move {
-            let outcome = broker.stop_instance(request).await;
+            let outcome = broker.stop_instance(request, Some(identity)).await;
             let outcome = outcome.map(|response| Some(Response::StopInstance(response)));
             connection.answer(metrics::Operation::StopInstance, sequence, outcome);
         });
@@ -73,7 +74,14 @@ impl Broker {
             capability,
             ..v1::CreateExecutionRequest::default()
         };
-        self.request(ExecutionRequest::Create(register, None)).await?;
+        if let Err(error) = self.request(ExecutionRequest::Create(register, None)).await {
+            // A repeat, after a first try that failed and was removed again: that its caller has not received its end is
+            // why it is still there.
+            return match self.view(&start_call(&instance)).await?.and_then(|call| call.end) {
+                Some(end) => Ok(v1::StartInstanceResponse { end: Some(end), incarnation: 0 }),
+                None => Err(error),
+            };
+        }
         let incarnation = self.view(&instance).await?.map_or(0, |registered| registered.incarnation);
         let call = start_call(&instance);
         let create = v1::CreateExecutionRequest {
@@ -91,26 +99,31 @@ impl Broker {
         // An application may have as many instances as others have objects: nothing for the usual log.
         tracing::debug!(instance, started = end.error.is_none(), "an instance was started");
         if end.error.is_some() {
-            self.stop_instance(v1::StopInstanceRequest { instance, force: true, ..Default::default() })
+            self.stop_instance(v1::StopInstanceRequest { instance, force: true, ..Default::default() }, None)
                 .await?;
         }
         Ok(v1::StartInstanceResponse { end: Some(end), incarnation })
     }
 
     /// Stops an instance: no new calls, Stop, the rest cancelled, its property destroyed, and itself last.
+    ///
+    /// Whether it existed is decided by the mark that begins the stop, and kept with it under the identity: a repeat finds
+    /// the mark's outcome, and of the rest whatever is left to do.
     pub(crate) async fn stop_instance(
         self: &Arc<Self>,
         request: v1::StopInstanceRequest,
+        identity: Option<Identity>,
     ) -> Result<v1::StopInstanceResponse> {
         let instance = request.instance;
-        let Some(registered) = self.view(&instance).await?.filter(|it| it.agent == REGISTRY) else {
-            return Ok(v1::StopInstanceResponse { existed: false });
-        };
-        match self.request(ExecutionRequest::BeginStop(instance.clone())).await {
+        let begin = ExecutionRequest::BeginStop { instance: instance.clone(), force: request.force };
+        match self.apply(Operation { identity, request: Request::Execution(begin) }).await {
             Err(error) if error.known_reason() == Some(Reason::NotFound) => {
                 return Ok(v1::StopInstanceResponse { existed: false });
             }
             other => other?,
+        };
+        let Some(registered) = self.view(&instance).await?.filter(|it| it.agent == REGISTRY) else {
+            return Ok(v1::StopInstanceResponse { existed: true });
         };
         if !request.force {
             let stop = v1::CreateExecutionRequest {
@@ -142,6 +155,9 @@ impl Broker {
 
     /// Cancels what an instance runs, destroys what it owns, and removes its registration. Every step can be repeated.
     async fn remove_instance(self: &Arc<Self>, instance: &str, agent: &str) -> Result<()> {
+        // First of all, so that it takes no calls, and nobody begins with it again who finds it among the property of
+        // another: instances may own each other in a circle.
+        self.gone(ExecutionRequest::End(instance.to_owned(), EndReason::OwnerGone).into()).await?;
         let query = ExecutionQuery {
             agent: Some(Arc::from(agent)),
             instance: Some(Arc::from(instance)),
@@ -153,62 +169,92 @@ impl Broker {
                     .await?;
             }
         }
-        for owned in self.engine.owned_by(instance) {
-            match owned {
-                Owned::Execution(id) => match self.view(&id).await? {
-                    // An instance that this one owns goes the same way; boxed, since it may own others in turn.
-                    Some(owned) if owned.agent == REGISTRY => {
-                        let stop = v1::StopInstanceRequest {
-                            instance: id.to_string(),
-                            force: true,
-                            ..Default::default()
-                        };
-                        Box::pin(self.stop_instance(stop)).await?;
-                    }
-                    _ => {
-                        self.gone(ExecutionRequest::End(id.to_string(), EndReason::OwnerGone).into()).await?;
-                        self.gone(ExecutionRequest::Forget(id.to_string()).into()).await?;
-                    }
-                },
-                Owned::Stream(id) => {
-                    self.gone(Request::Stream(StreamRequest::DestroyOwned(id.to_string()))).await?;
-                }
-                Owned::Listener(stream, name) => {
-                    let request = v1::RemoveListenerRequest {
-                        stream: stream.to_string(),
-                        name: name.to_string(),
-                        identity: None,
-                    };
-                    self.gone(Request::Stream(StreamRequest::RemoveListener(request))).await?;
-                }
-                Owned::Dictionary(id) => {
-                    let request = v1::DestroyDictionaryRequest { dictionary: id.to_string(), identity: None };
-                    self.gone(Request::Dictionary(DictionaryRequest::Destroy(request))).await?;
-                }
-                Owned::List(id) => {
-                    let request = v1::DestroyListRequest { list: id.to_string(), identity: None };
-                    self.gone(Request::List(ListRequest::Destroy(request))).await?;
-                }
+        // Again as long as there is something else: what still ran may have made it meanwhile.
+        let mut before = Vec::new();
+        loop {
+            let owned = self.engine.owned_by(instance);
+            if owned.is_empty() || owned == before {
+                break;
             }
+            for owned in &owned {
+                self.destroy(owned.clone()).await?;
+            }
+            before = owned;
         }
         self.gone(ExecutionRequest::Forget(instance.to_owned()).into()).await
     }
 
-    /// Takes up the stops that a former boot began.
-    pub(super) fn resume_stops(self: &Arc<Self>) {
-        let query = ExecutionQuery { agent: Some(Arc::from(REGISTRY)), ..ExecutionQuery::default() };
-        for view in self.engine.scan_executions(&query, 0, usize::MAX) {
-            if view.stopping || view.ended.is_some() {
-                let broker = Arc::clone(self);
-                let instance = view.execution.id.to_string();
-                let agent = view.execution.instance.to_string();
-                tokio::spawn(async move {
-                    if let Err(error) = broker.remove_instance(&instance, &agent).await {
-                        tracing::error!(instance, error = error.message, "an instance could not be removed");
-                    }
-                });
+    /// Destroys one thing that an instance owned.
+    async fn destroy(self: &Arc<Self>, owned: Owned) -> Result<()> {
+        match owned {
+            Owned::Execution(id) => match self.view(&id).await? {
+                // Somebody is at it, and whoever follows its end if that server goes.
+                Some(owned) if owned.agent == REGISTRY && owned.end.is_some() => {}
+                // An instance that this one owns goes the same way; boxed, since it may own others in turn.
+                Some(owned) if owned.agent == REGISTRY => {
+                    let stop = v1::StopInstanceRequest {
+                        instance: id.to_string(),
+                        force: true,
+                        ..Default::default()
+                    };
+                    Box::pin(self.stop_instance(stop, None)).await?;
+                }
+                _ => {
+                    self.gone(ExecutionRequest::End(id.to_string(), EndReason::OwnerGone).into()).await?;
+                    self.gone(ExecutionRequest::Forget(id.to_string()).into()).await?;
+                }
+            },
+            Owned::Stream(id) => {
+                self.gone(Request::Stream(StreamRequest::DestroyOwned(id.to_string()))).await?;
+            }
+            Owned::Listener(stream, name) => {
+                let request = v1::RemoveListenerRequest {
+                    stream: stream.to_string(),
+                    name: name.to_string(),
+                    identity: None,
+                };
+                self.gone(Request::Stream(StreamRequest::RemoveListener(request))).await?;
+            }
+            Owned::Dictionary(id) => {
+                let request = v1::DestroyDictionaryRequest { dictionary: id.to_string(), identity: None };
+                self.gone(Request::Dictionary(DictionaryRequest::Destroy(request))).await?;
+            }
+            Owned::List(id) => {
+                let request = v1::DestroyListRequest { list: id.to_string(), identity: None };
+                self.gone(Request::List(ListRequest::Destroy(request))).await?;
             }
         }
+        Ok(())
+    }
+
+    /// What an end means for an instance: one whose start failed, or was abandoned by its caller, is removed, and so is what
+    /// is left of one whose own execution somebody cancelled or forgot. Whoever waits for a start does so too, but may be
+    /// gone.
+    pub(super) fn end_instance_of(self: &Arc<Self>, ended: &Ended) {
+        let execution = &ended.execution;
+        if *execution.agent == *REGISTRY {
+            // Where it is removed in order, this is the first step.
+            if ended.reason != EndReason::OwnerGone {
+                let broker = Arc::clone(self);
+                let (instance, agent) = (Arc::clone(&execution.id), Arc::clone(&execution.instance));
+                self.runtime.spawn(async move {
+                    let removed = broker.remove_instance(&instance, &agent).await;
+                    log_failure(&instance, removed);
+                });
+            }
+        } else if ended.end.error.is_some() && *execution.id == *start_call(&execution.instance) {
+            self.carry_stop_through(&execution.instance, true);
+        }
+    }
+
+    /// Takes up the stop of an instance that a server began which may be gone. Every step of it can be repeated, so it does
+    /// no harm if it is not.
+    pub(super) fn carry_stop_through(self: &Arc<Self>, instance: &str, force: bool) {
+        let (broker, instance) = (Arc::clone(self), instance.to_owned());
+        self.runtime.spawn(async move {
+            let stop = v1::StopInstanceRequest { instance: instance.clone(), force, ..Default::default() };
+            log_failure(&instance, broker.stop_instance(stop, None).await);
+        });
     }
 
     /// Calls an execution and waits for its end, which stays until it is forgotten.
@@ -221,7 +267,7 @@ impl Broker {
         let execution = create.execution.clone();
         // Before the creation, so that the end cannot come in between.
         let (sender, receiver) = oneshot::channel();
-        self.waits.add(&execution, Waiter::Once(sender));
+        self.wait_for_end(&execution, Waiter::Once(sender));
         let request = Request::Execution(ExecutionRequest::Create(create, caller));
         let created = self.apply(Operation { identity, request }).await?;
         if !matches!(created, Some(Response::CreateExecution(response)) if response.created)
@@ -264,6 +310,13 @@ impl Broker {
 impl From<ExecutionRequest> for Request {
     fn from(request: ExecutionRequest) -> Self {
         Request::Execution(request)
+    }
+}
+
+/// Takes note of what nobody waits for.
+fn log_failure<T>(instance: &str, removed: Result<T>) {
+    if let Err(error) = removed {
+        tracing::error!(instance, error = error.message, "an instance could not be removed");
     }
 }
 

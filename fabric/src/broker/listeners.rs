@@ -36,6 +36,11 @@ impl Waiter {
     }
 }
 
+/// What those are told who wait for something of a stream that is gone.
+pub(super) fn destroyed(stream: &str) -> v1::Error {
+    Reason::NotFound.error(format!("stream {stream:?} was destroyed")).with("stream", stream)
+}
+
 /// The key of an unnamed listener's record. Names of the user's never begin like this.
 fn unnamed(connection: &Connection, place: u64) -> String {
     format!("\0{}/{place}", connection.session)
@@ -64,7 +69,7 @@ impl Broker {
         };
         let asked = metrics::Operation::AttachListener;
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
-        self.engine.apply(
+        self.operations.apply(
             vec![operation],
             Box::new(move |mut outcomes| {
                 let outcome = outcomes
@@ -73,9 +78,22 @@ impl Broker {
                 let Ok(Some(Response::AttachListener(attached))) = &outcome else {
                     return connection.answer(asked, sequence, outcome);
                 };
-                broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
-                let subscription =
-                    Subscription::new(Arc::clone(&connection), sequence, stream, listener, attached, credit);
+                if !broker.owns_listener(connection.session, &stream, &listener, attached.epoch) {
+                    // Its session ended while it was on its way: nothing else would take it away again, and an ephemeral
+                    // stream would keep every item for it.
+                    let (stream, epoch) = (stream.to_string(), attached.epoch);
+                    let detach = StreamRequest::DetachListener { stream, listener, epoch };
+                    broker.follow_up(vec![Request::Stream(detach)]);
+                    return connection.answer(asked, sequence, outcome);
+                }
+                let subscription = Subscription::new(
+                    Arc::clone(&connection),
+                    sequence,
+                    stream,
+                    listener.into(),
+                    attached,
+                    credit,
+                );
                 connection.open().listeners.insert(sequence, Arc::clone(&subscription));
                 connection.answer(asked, sequence, outcome);
                 if connection.outbox.has_ended() {
@@ -83,6 +101,10 @@ impl Broker {
                     return;
                 }
                 broker.deliveries.attach(&subscription);
+                if connection.outbox.has_ended() {
+                    // It has just gone, and may have been closed without this one.
+                    broker.deliveries.detach(&subscription);
+                }
             }),
         );
     }
@@ -102,12 +124,12 @@ impl Broker {
             identity: Some(Identity { session: connection.session, sequence }),
             request: Request::Stream(StreamRequest::DetachListener {
                 stream: subscription.stream.to_string(),
-                listener: subscription.listener.clone(),
+                listener: subscription.listener.to_string(),
                 epoch: subscription.epoch,
             }),
         };
         let connection = Arc::clone(connection);
-        self.engine.apply(
+        self.operations.apply(
             vec![operation],
             Box::new(move |mut outcomes| {
                 connection.answer(asked, sequence, outcomes.pop().unwrap_or(Ok(None)));
@@ -121,14 +143,17 @@ impl Broker {
         {
             let mut waits = lock(&self.listener_waits);
             let waiters = waits.entry(Arc::clone(&stream)).or_default();
-            waiters.retain(Waiter::is_alive);
+            // Each follows the stream for itself.
+            for _ in waiters.extract_if(.., |waiter| !waiter.is_alive()) {
+                self.engine.unfollow(Subject::Stream(Arc::clone(&stream)));
+            }
             waiters.push(waiter);
         }
-        self.follow(Subject::Stream(Arc::clone(&stream)));
+        self.engine.follow(Subject::Stream(Arc::clone(&stream)));
         let request = v1::GetStreamRequest { stream: stream.to_string() };
         let request = Request::Stream(StreamRequest::Get(request));
         let broker = Arc::clone(self);
-        self.engine.apply(
+        self.operations.apply(
             vec![Operation { identity: None, request }],
             Box::new(move |mut outcomes| match outcomes.pop() {
                 Some(Ok(Some(Response::GetStream(v1::GetStreamResponse { stream: Some(record) }))))
@@ -142,9 +167,14 @@ impl Broker {
         );
     }
 
-    /// A stream has its first listener, or is gone.
+    /// A stream has its first listener.
     pub(super) fn stream_listened(&self, stream: &str) {
         self.tell_listener_waits(stream, Ok(None));
+    }
+
+    /// A stream is gone, and will never have one.
+    pub(super) fn stream_gone(&self, stream: &str) {
+        self.tell_listener_waits(stream, Err(destroyed(stream)));
     }
 
     fn tell_listener_waits(&self, stream: &str, outcome: Outcome) {
@@ -165,6 +195,7 @@ impl Broker {
         let limit = if request.limit == 0 { 1000 } else { u64::from(request.limit) };
         let read = ReadItems {
             stream: Arc::from(request.stream),
+            listener: None,
             from_key: request.from_key.unwrap_or(i64::MIN),
             max_items: limit.min(limits.credit_items),
             // A message holds more than the values.

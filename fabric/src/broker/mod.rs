@@ -15,8 +15,11 @@ mod observers;
 mod outbox;
 mod parked;
 mod reactions;
+mod repeat;
 mod sessions;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod unary;
 mod waits;
@@ -37,6 +40,7 @@ use self::observers::Observers;
 pub(crate) use self::observers::{Observation, StreamObservation};
 pub(crate) use self::outbox::Frames;
 use self::parked::Parked;
+use self::repeat::Repeating;
 use self::sessions::Session;
 pub(crate) use self::sessions::session_id;
 use self::timers::Timers;
@@ -51,6 +55,10 @@ use crate::metrics::{self, Metrics};
 /// What one server does for its clients. Shared by all services.
 pub(crate) struct Broker {
     engine: Arc<dyn Engine>,
+    /// The same, for operations whose outcomes must be known.
+    operations: Arc<Repeating>,
+    /// Events come on threads where there is no runtime by itself.
+    runtime: tokio::runtime::Handle,
     clock: Clock,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
@@ -78,8 +86,9 @@ impl Broker {
         config: Arc<Config>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
+        let operations = Repeating::new(Arc::clone(&engine));
         let this = Arc::new(Self {
-            dispatcher: Dispatcher::new(Arc::clone(&engine), clock),
+            dispatcher: Dispatcher::new(Arc::clone(&engine), Arc::clone(&operations), clock),
             deliveries: Deliveries::new(Arc::clone(&engine), Arc::clone(&metrics)),
             waits: Waits::default(),
             timers: Timers::new(),
@@ -90,13 +99,14 @@ impl Broker {
             observers: Observers::default(),
             draining: AtomicBool::new(false),
             engine,
+            operations,
+            runtime: tokio::runtime::Handle::current(),
             clock,
             config,
             metrics,
         });
         this.recover_sessions();
         this.engine.observe(Arc::new(reactions::Reactions::new(&this)));
-        this.resume_stops();
         tokio::spawn({
             let (timers, broker) = (Arc::clone(&this.timers), Arc::downgrade(&this));
             async move {
@@ -141,7 +151,7 @@ impl Broker {
     pub(crate) async fn apply(&self, operation: Operation) -> Outcome {
         let (sender, receiver) = oneshot::channel();
         let identity = operation.identity;
-        self.engine.apply(
+        self.operations.apply(
             vec![operation],
             Box::new(move |mut outcomes| {
                 // Whoever waited may have gone.
@@ -176,19 +186,42 @@ impl Broker {
             return;
         }
         let operations = requests.into_iter().map(|request| Operation { identity: None, request }).collect();
-        self.engine.apply(operations, Box::new(|_| {}));
+        self.operations.settle(operations);
     }
 
-    fn follow(&self, subject: Subject) {
-        self.engine.follow(subject);
+    /// Waits for the end of an execution, which must not be there yet, or be looked for after this.
+    fn wait_for_end(&self, execution: &str, waiter: waits::Waiter) {
+        if let Some(execution) = self.waits.add(execution, waiter) {
+            self.engine.follow(Subject::End(execution));
+        }
+    }
+
+    /// Takes back the wait of a request; false if it is over.
+    fn wait_no_more(&self, execution: &Arc<str>, connection: &Arc<Connection>, sequence: u64) -> bool {
+        let (removed, last) = self.waits.remove(execution, connection, sequence);
+        if last {
+            self.engine.unfollow(Subject::End(Arc::clone(execution)));
+        }
+        removed
+    }
+
+    /// Tells an end to all who wait for it; whether a stream of this session was among them.
+    fn tell_end(&self, execution: &Arc<str>, end: &v1::End, session: Option<SessionId>) -> bool {
+        let waiters = self.waits.take(execution);
+        if !waiters.is_empty() {
+            self.engine.unfollow(Subject::End(Arc::clone(execution)));
+        }
+        let told = session.is_some() && waiters.iter().any(|waiter| waiter.session() == session);
+        waiters.into_iter().for_each(|waiter| waiter.tell(end));
+        told
     }
 }
 
 /// Gives a reservation back that nobody has seen.
-fn release(engine: &dyn Engine, execution: String, reservation: Bytes) {
+fn release(operations: &Arc<Repeating>, execution: String, reservation: Bytes) {
     let request = v1::ReleaseExecutionRequest { execution, reservation, identity: None };
     let request = Request::Execution(ExecutionRequest::Release(request));
-    engine.apply(vec![Operation { identity: None, request }], Box::new(|_| {}));
+    operations.settle(vec![Operation { identity: None, request }]);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

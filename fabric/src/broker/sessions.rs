@@ -11,7 +11,10 @@ use tokio::sync::oneshot;
 use super::outbox::Frames;
 use super::timers::Timer;
 use super::{Broker, Connection, SessionId, lock, milliseconds};
-use crate::engine::{EndReason, ExecutionQuery, ExecutionRequest, Request, Result, StreamRequest, Timestamp};
+use crate::engine::{
+    EndReason, ExecutionQuery, ExecutionRequest, Place, Request, Result, StreamRequest, Subject, Timestamp,
+    is_unknown,
+};
 
 /// The one version of the protocol that there is.
 const PROTOCOL: u32 = 1;
@@ -35,6 +38,8 @@ struct State {
     detached: Option<Timestamp>,
     /// Highest sequence of which it is known that outcomes need not be kept.
     acknowledged: u64,
+    /// It is being ended: until that is done nobody attaches it.
+    ended: bool,
     /// Listener records of this session, by stream and listener: with their epoch.
     listeners: HashMap<(Arc<str>, String), u64>,
 }
@@ -71,13 +76,7 @@ impl Broker {
     }
 
     fn known_session(&self, id: SessionId) -> Result<Arc<Session>> {
-        self.session(id).ok_or_else(|| {
-            Reason::SessionExpired
-                .error(format!(
-                    "session {id} is not known: its lease ran out, or it was closed; open a new one"
-                ))
-                .with("session", id)
-        })
+        self.session(id).ok_or_else(|| expired(id))
     }
 
     /// A unary client's session: opens or renews it.
@@ -89,7 +88,15 @@ impl Broker {
         let hello = request.hello.unwrap_or_default();
         let response = self.hello(&hello)?;
         match self.session(id) {
-            Some(session) => session.seen(self.clock.now()),
+            Some(session) => {
+                session.seen(self.clock.now());
+                let mut state = lock(&session.state);
+                if state.ended {
+                    return Err(expired(id));
+                }
+                // A client that renews by unary calls has no stream to attach.
+                state.detached = None;
+            }
             None => self.create_session(id, hello).await?,
         }
         self.came_back(id);
@@ -105,9 +112,11 @@ impl Broker {
         let id = session_id(&attach.session)?;
         let hello = attach.hello.unwrap_or_default();
         let response = self.hello(&hello)?;
-        let existed = self.session(id).is_some();
+        let mut existed = self.session(id).is_some();
         if !existed {
-            if attach.resume {
+            // It may be at another server, which lets go of it then.
+            existed = self.engine.find_session(id).is_some();
+            if attach.resume && !existed {
                 self.known_session(id)?;
             }
             self.create_session(id, hello).await?;
@@ -118,6 +127,9 @@ impl Broker {
         let connection = Connection::new(id, existed, Arc::clone(&self.metrics));
         let former = {
             let mut state = lock(&session.state);
+            if state.ended {
+                return Err(expired(id));
+            }
             state.detached = None;
             state.connection.replace(Arc::clone(&connection))
         };
@@ -167,16 +179,20 @@ impl Broker {
     }
 
     async fn create_session(self: &Arc<Self>, id: SessionId, hello: v1::HelloRequest) -> Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.engine.open_session(
-            id,
-            hello.clone(),
-            Box::new(move |mut outcomes| drop(sender.send(outcomes.pop()))),
-        );
-        match receiver.await {
-            Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => return Err(error),
-            Ok(None) | Err(_) => return Err(Reason::Internal.error("the engine gave no outcome")),
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            self.engine.open_session(
+                id,
+                hello.clone(),
+                Box::new(move |mut outcomes| drop(sender.send(outcomes.pop()))),
+            );
+            match receiver.await {
+                Ok(Some(Ok(_))) => break,
+                // Recording it once more changes nothing.
+                Ok(Some(outcome)) if is_unknown(&outcome) => tokio::task::yield_now().await,
+                Ok(Some(Err(error))) => return Err(error),
+                Ok(None) | Err(_) => return Err(Reason::Internal.error("the engine gave no outcome")),
+            }
         }
         tracing::info!(session = %id, library = hello.library, version = hello.version, "a session is open");
         self.enter_session(id, hello);
@@ -189,10 +205,12 @@ impl Broker {
             id,
             hello,
             last_seen: AtomicU64::new(now.0),
-            state: Mutex::new(State { detached: Some(now), ..State::default() }),
+            // A whole lease, not only the grace of a connection that broke: it may be renewed without a stream.
+            state: Mutex::default(),
             unreceived: Mutex::default(),
         };
-        lock(&self.sessions).insert(id, Arc::new(session));
+        // Two streams of a client may open its session at once; what the first has begun stays.
+        lock(&self.sessions).entry(id).or_insert_with(|| Arc::new(session));
         let until = now.plus(milliseconds(self.config.session_lease));
         self.timers.set(Timer::Lease(id), self.clock.instant(until));
     }
@@ -207,10 +225,6 @@ impl Broker {
         lock(&self.recovering).extend(sessions.iter().map(|(id, _)| *id));
         for (id, hello) in sessions {
             self.enter_session(id, hello);
-            // A whole lease, not only the grace of a connection that broke.
-            if let Some(session) = self.session(id) {
-                lock(&session.state).detached = None;
-            }
         }
     }
 
@@ -242,11 +256,14 @@ impl Broker {
         self.engine.acknowledge(id, through);
     }
 
-    /// Takes note of a listener record that goes with the session.
-    pub(super) fn owns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str, epoch: u64) {
-        if let Some(session) = self.session(id) {
-            lock(&session.state).listeners.insert((Arc::clone(stream), listener.to_owned()), epoch);
+    /// Takes note of a listener record that goes with the session; false if that has gone already.
+    pub(super) fn owns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str, epoch: u64) -> bool {
+        let Some(session) = self.session(id) else { return false };
+        let mut state = lock(&session.state);
+        if !state.ended {
+            state.listeners.insert((Arc::clone(stream), listener.to_owned()), epoch);
         }
+        !state.ended
     }
 
     pub(super) fn disowns_listener(&self, id: SessionId, stream: &Arc<str>, listener: &str) {
@@ -282,11 +299,16 @@ impl Broker {
             self.deliveries.detach(subscription);
         }
         lock(&session.unreceived).extend(open.calls);
-        self.waits.drop_dead();
+        for execution in self.waits.drop_dead() {
+            self.engine.unfollow(Subject::End(execution));
+        }
     }
 
     pub(super) fn check_lease(self: &Arc<Self>, id: SessionId) {
         let Some(session) = self.session(id) else { return };
+        if self.engine.find_session(id) == Some(Place::Elsewhere) {
+            return self.let_go(id);
+        }
         let now = self.clock.now();
         let lease = Timestamp(session.last_seen.load(Ordering::Relaxed))
             .plus(milliseconds(self.config.session_lease));
@@ -305,12 +327,41 @@ impl Broker {
         }
     }
 
-    /// Ends a session: gives back what it reserved, cancels what it waits for, removes its unnamed listeners.
-    pub(crate) fn end_session(self: &Arc<Self>, id: SessionId) {
+    /// A session has been attached at another server. Told late, it may have come back since.
+    pub(super) fn let_go(&self, id: SessionId) {
+        if self.engine.find_session(id) == Some(Place::Here) {
+            return;
+        }
         let Some(session) = lock(&self.sessions).remove(&id) else { return };
-        tracing::info!(session = %id, "a session is over");
         self.timers.clear(&Timer::Lease(id));
         let connection = lock(&session.state).connection.take();
+        if let Some(connection) = connection {
+            let error = Reason::SessionTakenOver
+                .error(format!("session {id} has been attached by another connection, at another server"));
+            self.close_connection(&session, &connection, Some(error));
+        }
+        self.parked.forget(id, u64::MAX);
+    }
+
+    /// The server that had a session is gone: its client has a whole lease to come back, here or elsewhere.
+    pub(super) fn inherit(&self, id: SessionId, hello: v1::HelloRequest) {
+        if self.session(id).is_none() && self.engine.find_session(id) == Some(Place::Here) {
+            self.enter_session(id, hello);
+        }
+    }
+
+    /// Ends a session: gives back what it reserved, cancels what it waits for, removes its unnamed listeners.
+    pub(crate) fn end_session(self: &Arc<Self>, id: SessionId) {
+        let Some(session) = self.session(id) else { return };
+        let connection = {
+            let mut state = lock(&session.state);
+            if std::mem::replace(&mut state.ended, true) {
+                return;
+            }
+            state.connection.take()
+        };
+        tracing::info!(session = %id, "a session is over");
+        self.timers.clear(&Timer::Lease(id));
         if let Some(connection) = connection {
             // The client that closed its session knows; one whose lease ran out must be told.
             let expired = Reason::SessionExpired.error(format!("session {id} is over"));
@@ -326,8 +377,8 @@ impl Broker {
                 Request::Execution(ExecutionRequest::End(view.execution.id.to_string(), EndReason::Cancelled))
             })
             .collect();
-        let state = std::mem::take(&mut *lock(&session.state));
-        follow_ups.extend(state.listeners.into_iter().map(|((stream, listener), epoch)| {
+        let listeners = std::mem::take(&mut lock(&session.state).listeners);
+        follow_ups.extend(listeners.into_iter().map(|((stream, listener), epoch)| {
             Request::Stream(StreamRequest::DetachListener { stream: stream.to_string(), listener, epoch })
         }));
         self.follow_up(follow_ups);
@@ -336,6 +387,8 @@ impl Broker {
             self.timers.set(Timer::Retention(execution), self.clock.instant(until));
         }
         self.engine.close_session(id);
+        // Last, so that whoever attaches meanwhile finds it over, and does not begin anew what is closed after that.
+        lock(&self.sessions).remove(&id);
         self.parked.forget(id, u64::MAX);
         self.came_back(id);
     }
@@ -415,6 +468,13 @@ impl Session {
     fn seen(&self, now: Timestamp) {
         self.last_seen.store(now.0, Ordering::Relaxed);
     }
+}
+
+/// The refusal of a session that is over.
+fn expired(id: SessionId) -> v1::Error {
+    Reason::SessionExpired
+        .error(format!("session {id} is not known: its lease ran out, or it was closed; open a new one"))
+        .with("session", id)
 }
 
 /// The session that these bytes name.

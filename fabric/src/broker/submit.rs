@@ -75,13 +75,13 @@ impl Broker {
             && create.wait
         {
             connection.open().calls.insert(sequence, Arc::from(create.execution.as_str()));
-            self.waits.add(&create.execution, Waiter::Connection(Arc::clone(connection), sequence));
+            self.wait_for_end(&create.execution, Waiter::Connection(Arc::clone(connection), sequence));
         }
         match plain(request, connection.session) {
             Ok(request) => {
                 let identity = Identity { session: connection.session, sequence };
                 // Repeating a read is harmless, and its outcome may be large.
-                let identity = (!is_read(&request)).then_some(identity);
+                let identity = (!request.is_read()).then_some(identity);
                 run.operations.push(Operation { identity, request });
                 run.asked.push((sequence, asked));
             }
@@ -101,7 +101,7 @@ impl Broker {
         let Run { operations, asked } = run;
         let broker = Arc::clone(self);
         let connection = Arc::clone(connection);
-        self.engine.apply(
+        self.operations.apply(
             operations,
             Box::new(move |outcomes| {
                 let mut tally = broker.metrics.requests.tally();
@@ -134,7 +134,7 @@ impl Broker {
             Err(_) => {
                 let call = connection.open().calls.remove(&sequence);
                 if let Some(execution) = call {
-                    self.waits.remove(&execution, connection, sequence);
+                    self.wait_no_more(&execution, connection, sequence);
                 }
                 return;
             }
@@ -158,7 +158,7 @@ impl Broker {
         let request = v1::GetExecutionRequest { execution: execution.to_string(), summary: false };
         let request = Request::Execution(ExecutionRequest::Get(request));
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
-        self.engine.apply(
+        self.operations.apply(
             vec![Operation { identity: None, request }],
             Box::new(move |mut outcomes| {
                 let end = match outcomes.pop() {
@@ -170,7 +170,7 @@ impl Broker {
                 };
                 // Whoever takes the wait back tells; the end itself may have come meanwhile.
                 if let Some(end) = end
-                    && broker.waits.remove(&execution, &connection, sequence)
+                    && broker.wait_no_more(&execution, &connection, sequence)
                 {
                     connection.complete(sequence, end);
                 }
@@ -182,7 +182,7 @@ impl Broker {
         let asked = metrics::Operation::from(&request);
         match request {
             Asked::WaitExecution(request) => {
-                self.waits.add(&request.execution, Waiter::Connection(Arc::clone(connection), sequence));
+                self.wait_for_end(&request.execution, Waiter::Connection(Arc::clone(connection), sequence));
                 connection.answer(asked, sequence, Ok(None));
                 self.check_end(connection, sequence, Arc::from(request.execution));
             }
@@ -271,7 +271,7 @@ impl Broker {
                 if let Some(through) = credit.acknowledged_key {
                     acknowledgements.push(Request::Stream(StreamRequest::AcknowledgeItems {
                         stream: listener.stream.to_string(),
-                        listener: listener.listener.clone(),
+                        listener: listener.listener.to_string(),
                         epoch: listener.epoch,
                         through,
                     }));
@@ -296,9 +296,7 @@ impl Broker {
         {
             forget.extend(session.take_unreceived(sequences));
         }
-        self.follow_up(
-            forget.iter().map(|id| Request::Execution(ExecutionRequest::Forget(id.to_string()))).collect(),
-        );
+        self.engine.forget_executions(forget);
     }
 }
 
@@ -341,23 +339,4 @@ pub(super) fn plain(request: Asked, session: SessionId) -> std::result::Result<R
         Asked::DestroyList(request) => Request::List(ListRequest::Destroy(request)),
         special => return Err(Box::new(special)),
     })
-}
-
-fn is_read(request: &Request) -> bool {
-    use v1::dictionary_operation::Operation as D;
-    use v1::update_list_request::Operation as L;
-
-    match request {
-        Request::Execution(request) => matches!(request, ExecutionRequest::Get(_)),
-        Request::Stream(request) => matches!(request, StreamRequest::Get(_)),
-        Request::Dictionary(DictionaryRequest::Update(update)) => update
-            .operations
-            .iter()
-            .all(|operation| matches!(operation.operation, Some(D::Get(_) | D::Contains(_) | D::Count(_)))),
-        Request::Dictionary(request) => matches!(request, DictionaryRequest::Enumerate(_)),
-        Request::List(ListRequest::Update(update)) => {
-            matches!(update.operation, Some(L::GetAt(_) | L::IndexOf(_) | L::Contains(_) | L::Count(_)))
-        }
-        Request::List(request) => matches!(request, ListRequest::Enumerate(_)),
-    }
 }

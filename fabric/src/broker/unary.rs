@@ -68,7 +68,7 @@ impl Broker {
         request: v1::WaitExecutionRequest,
     ) -> Result<v1::Completion> {
         let (sender, receiver) = oneshot::channel();
-        self.waits.add(&request.execution, Waiter::Once(sender));
+        self.wait_for_end(&request.execution, Waiter::Once(sender));
         let get = v1::GetExecutionRequest { execution: request.execution, summary: false };
         let end = match self.carry_out(Asked::GetExecution(get), None).await? {
             Some(Response::GetExecution(response)) => response.execution.and_then(|execution| execution.end),

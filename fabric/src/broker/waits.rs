@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use perper_proto::v1;
 use tokio::sync::oneshot;
 
+use super::SessionId;
 use super::connection::Connection;
-use crate::engine::Ended;
 
 /// Who waits for the end of which execution.
 #[derive(Default)]
@@ -27,48 +27,65 @@ impl Waits {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, execution: &str, waiter: Waiter) {
+    /// Answers the execution if it is the first to wait for that.
+    pub(super) fn add(&self, execution: &str, waiter: Waiter) -> Option<Arc<str>> {
         let mut waiting = self.lock();
         match waiting.get_mut(execution) {
             Some(waiters) => {
                 // Those whose call or connection is over would otherwise gather on an execution that never ends.
                 waiters.retain(Waiter::is_alive);
                 waiters.push(waiter);
+                None
             }
             None => {
-                waiting.insert(Arc::from(execution), vec![waiter]);
+                let execution: Arc<str> = Arc::from(execution);
+                waiting.insert(Arc::clone(&execution), vec![waiter]);
+                Some(execution)
             }
         }
     }
 
-    /// Takes back the wait of a request; false if it is over.
-    pub(super) fn remove(&self, execution: &str, connection: &Arc<Connection>, sequence: u64) -> bool {
+    /// Takes back the wait of a request: whether it was there still, and whether nobody waits any more since.
+    pub(super) fn remove(
+        &self,
+        execution: &str,
+        connection: &Arc<Connection>,
+        sequence: u64,
+    ) -> (bool, bool) {
         let mut waiting = self.lock();
-        let Some(waiters) = waiting.get_mut(execution) else { return false };
+        let Some(waiters) = waiting.get_mut(execution) else { return (false, false) };
         let before = waiters.len();
         waiters.retain(|waiter| {
             !matches!(waiter, Waiter::Connection(other, number) if Arc::ptr_eq(other, connection) && *number == sequence)
         });
         let removed = waiters.len() < before;
-        if waiters.is_empty() {
+        let last = waiters.is_empty();
+        if last {
             waiting.remove(execution);
         }
-        removed
+        (removed, last)
     }
 
-    /// Drops every wait of a connection that is over.
-    pub(super) fn drop_dead(&self) {
-        self.lock().retain(|_, waiters| {
+    /// Drops every wait of a connection that is over; answers the executions for which nobody waits any more.
+    pub(super) fn drop_dead(&self) -> Vec<Arc<str>> {
+        let mut left = Vec::new();
+        self.lock().retain(|execution, waiters| {
             waiters.retain(Waiter::is_alive);
+            if waiters.is_empty() {
+                left.push(Arc::clone(execution));
+            }
             !waiters.is_empty()
         });
+        left
     }
 
-    pub(super) fn ended(&self, ended: &Ended) {
-        let waiters = self.lock().remove(&ended.execution.id);
-        for waiter in waiters.into_iter().flatten() {
-            waiter.tell(&ended.end);
-        }
+    pub(super) fn is_awaited(&self, execution: &str) -> bool {
+        self.lock().contains_key(execution)
+    }
+
+    /// Takes all who wait for an end.
+    pub(super) fn take(&self, execution: &str) -> Vec<Waiter> {
+        self.lock().remove(execution).unwrap_or_default()
     }
 }
 
@@ -77,6 +94,14 @@ impl Waiter {
         match self {
             Waiter::Connection(connection, _) => !connection.outbox.has_ended(),
             Waiter::Once(sender) => !sender.is_closed(),
+        }
+    }
+
+    /// Whose stream is told.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self {
+            Waiter::Connection(connection, _) => Some(connection.session),
+            Waiter::Once(_) => None,
         }
     }
 

@@ -161,7 +161,7 @@ fn read_environment(environment: &dyn Environment, problems: &mut Vec<Problem>) 
     for (variable, value) in environment.variables() {
         let Some(variable) = variable.to_str() else { continue };
         let Some(suffix) = variable.strip_prefix(PREFIX) else { continue };
-        if is_kubernetes_link(suffix) {
+        if suffix == CLIENTS || is_kubernetes_link(suffix) {
             continue;
         }
         let origin = Origin::Environment(variable.to_owned());
@@ -186,6 +186,9 @@ fn read_environment(environment: &dyn Environment, problems: &mut Vec<Problem>) 
     given.sort_by(|a, b| a.name.cmp(&b.name));
     given
 }
+
+/// `PERPER_FABRIC_ENDPOINT` tells clients where the Fabric is. A machine that runs both has it, too.
+const CLIENTS: &str = "ENDPOINT";
 
 /// Kubernetes gives every pod variables about every service of its namespace, and one called `perper-fabric` makes
 /// `PERPER_FABRIC_SERVICE_HOST`, `PERPER_FABRIC_PORT` and so on, which nobody meant as settings.

@@ -163,6 +163,12 @@ fn a_bad_value_is_told_even_where_a_stronger_source_wins() {
 }
 
 #[test]
+fn the_variable_that_tells_clients_where_the_fabric_is_is_no_setting() {
+    let environment = [("PERPER_FABRIC_ENDPOINT", "http://fabric:40400")];
+    assert_eq!(load(&[], &environment, ""), Ok(Config::default()));
+}
+
+#[test]
 fn variables_that_kubernetes_makes_are_no_settings() {
     let environment = [
         ("PERPER_FABRIC_PORT", "tcp://10.0.0.1:40400"),

@@ -6,6 +6,8 @@ use perper_proto::{Reason, v1};
 use super::{SessionId, Timestamp};
 
 /// An execution as it was created. What changes later is the engine's own.
+///
+/// There may be millions, so what few of them have is behind a pointer, and what nobody asks for is in the store only.
 #[derive(Debug)]
 pub struct Execution {
     /// Counts executions in order of creation.
@@ -25,7 +27,7 @@ pub struct Execution {
     /// For the callee.
     pub headers: Box<[(Box<str>, Box<str>)]>,
     /// The call that made it: id, and the reservation under which that runs.
-    pub parent: Option<(Arc<str>, Bytes)>,
+    pub parent: Option<Box<(Arc<str>, Bytes)>>,
     /// The instance with which it goes.
     pub owner: Option<Arc<str>>,
     /// The session that waits for it, and with whose end it is cancelled.
@@ -40,8 +42,6 @@ pub struct Execution {
     pub starts_on_listener: bool,
     /// Can be completed without a reservation.
     pub manual: bool,
-    /// Made by the creator.
-    pub capability: Bytes,
 }
 
 impl Execution {
@@ -207,10 +207,9 @@ impl ExecutionQuery {
         equal(&self.agent, &execution.agent)
             && equal(&self.instance, &execution.instance)
             && (self.delegates.is_empty() || self.delegates.contains(&execution.delegate))
-            && self
-                .parent
-                .as_deref()
-                .is_none_or(|wanted| execution.parent.as_ref().is_some_and(|(parent, _)| **parent == *wanted))
+            && self.parent.as_deref().is_none_or(|wanted| {
+                execution.parent.as_deref().is_some_and(|(parent, _)| **parent == *wanted)
+            })
             && self.caller.is_none_or(|wanted| execution.caller == Some(wanted))
     }
 }

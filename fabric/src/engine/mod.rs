@@ -18,7 +18,10 @@ mod contract;
 mod embedded;
 mod event;
 mod execution;
+#[cfg(test)]
+pub(crate) mod hostile;
 mod operation;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ pub use operation::{
     SessionId, StreamRequest, Timestamp, is_unknown, is_waiting, unknown, waiting,
 };
 use perper_proto::v1;
+pub(crate) use refusals::{listener_removed, taken_over};
 
 /// What a stored object, a page of them, or a scan answers.
 pub type Result<T> = std::result::Result<T, v1::Error>;
@@ -61,6 +65,9 @@ pub struct Items {
 pub struct ReadItems {
     /// The stream.
     pub stream: Arc<str>,
+    /// For whom: the listener's record and the epoch of its attach. If that is over, the answer is why. The event that says so
+    /// may come before the attach has been answered, and then finds nobody.
+    pub listener: Option<(Arc<str>, u64)>,
     /// The first key wanted.
     pub from_key: i64,
     /// At most so many items, and bytes of values, except that one item always fits.
@@ -83,7 +90,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Sets the one observer of this server. Called once, before anything else.
     fn observe(&self, observer: Arc<dyn Observer>);
 
-    /// Begins to tell events about a subject. What there is already, a scan tells.
+    /// Begins to tell events about a subject. What there is already, a scan tells. As often as this is called for a
+    /// subject, so often it must be [unfollowed](Engine::unfollow).
     fn follow(&self, subject: Subject);
 
     /// Ends what [`follow`](Engine::follow) began. Events under way may still come.
@@ -95,7 +103,16 @@ pub trait Engine: Send + Sync + 'static {
     /// that it is [unknown](is_unknown): then the operation is to be repeated.
     fn apply(&self, operations: Vec<Operation>, done: Done);
 
-    /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable.
+    /// Forgets executions whose ends their callers have received. Nobody waits for this, so it need not be durable before
+    /// something else is, and may be lost with the server: what is not forgotten goes in time.
+    fn forget_executions(&self, ids: Vec<Arc<str>>);
+
+    /// Whether outcomes may be [unknown](is_unknown), so that operations must be kept until theirs are there.
+    fn answers_unknown(&self) -> bool;
+
+    /// Reserves executions for sessions: for each a compare-and-set on (execution, work group). Not durable. It may take
+    /// effect before or after what is handed over later, so a session may get one after it has given everything back:
+    /// whoever is told of such a one gives it back too.
     fn claim(&self, claims: Vec<Claim>, done: ClaimDone);
 
     /// The number of the last execution created before this boot: up to it, a session may come back that works on one.
@@ -107,14 +124,18 @@ pub trait Engine: Send + Sync + 'static {
     /// Gives back every reservation of a session but those of `keep`.
     fn release_reservations(&self, session: SessionId, keep: &[bytes::Bytes]);
 
-    /// Records that the session exists, so that a restart renews its lease.
+    /// Records that the session exists and that this server has it, so that a restart renews its lease. Another server that
+    /// had it is told [`Event::SessionMoved`].
     fn open_session(&self, session: SessionId, hello: v1::HelloRequest, done: Done);
 
     /// Forgets the session and the outcomes kept for it. Its unnamed listeners go, its named ones are left without a
     /// session, and what it has waiting is dropped.
     fn close_session(&self, session: SessionId);
 
-    /// The sessions on record.
+    /// Where a session is, if it is on record.
+    fn find_session(&self, session: SessionId) -> Option<Place>;
+
+    /// The sessions on record that no other server has.
     fn sessions(&self) -> Vec<(SessionId, v1::HelloRequest)>;
 
     /// Forgets outcomes of a session up to a sequence.
@@ -152,6 +173,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Commits what waits and closes the storage.
     fn close(&self) -> Result<()>;
+}
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// This server has it.
+    Here,
+    /// Another server has it.
+    Elsewhere,
 }
 
 /// An object that an instance owns.

@@ -97,8 +97,13 @@ pub enum ExecutionRequest {
     Expire(String),
     /// Read.
     Get(v1::GetExecutionRequest),
-    /// Mark an instance (its Registry execution) as being stopped: no new calls.
-    BeginStop(String),
+    /// Mark an instance (its Registry execution) as being stopped: no new calls. With `force`, its Stop is not called.
+    BeginStop {
+        /// Which.
+        instance: String,
+        /// Once it was forced it stays so.
+        force: bool,
+    },
 }
 
 /// What to do with a stream or a listener of it.
@@ -203,7 +208,9 @@ const WAITING: &str = "waiting";
 
 /// What an engine answers when it lost sight of a mutation on its way: it may or may not have taken effect. It is carried
 /// out again: under the same identity, which gives the outcome there was if it did, or as it is if repeating it is
-/// harmless. Until then no later operation of the same session on the same object is handed over.
+/// [harmless](Operation::may_be_repeated). One that was lost before it took effect takes those with it that the same
+/// session has handed over after it on the same object: they are unknown too, until the first of them is repeated. So
+/// requests of one session on one object take effect in the order of their sequences, whatever is lost.
 pub fn unknown() -> Outcome {
     Err(Reason::OutcomeUnknown
         .error("the engine lost sight of this request: whether it took effect is not known, look before you repeat it")
@@ -211,14 +218,57 @@ pub fn unknown() -> Outcome {
 }
 
 /// Whether an outcome says that nothing is known of it. An engine may give such an outcome at any time, and never keeps it.
-/// The embedded one never does, so the broker does not repeat operations yet: its clients would get the refusal.
 pub fn is_unknown(outcome: &Outcome) -> bool {
     matches!(outcome, Err(error) if error.metadata.contains_key(UNKNOWN))
 }
 
 const UNKNOWN: &str = "unknown";
 
+impl Operation {
+    /// Whether carrying it out once more, when it may have taken effect, changes nothing that anyone could see.
+    pub fn may_be_repeated(&self) -> bool {
+        self.identity.is_some() || self.request.is_idempotent()
+    }
+}
+
 impl Request {
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        use v1::dictionary_operation::Operation as D;
+        use v1::update_list_request::Operation as L;
+
+        match self {
+            Request::Execution(request) => matches!(request, ExecutionRequest::Get(_)),
+            Request::Stream(request) => matches!(request, StreamRequest::Get(_)),
+            Request::Dictionary(DictionaryRequest::Update(update)) => {
+                update.operations.iter().all(|operation| {
+                    matches!(operation.operation, Some(D::Get(_) | D::Contains(_) | D::Count(_)))
+                })
+            }
+            Request::Dictionary(request) => matches!(request, DictionaryRequest::Enumerate(_)),
+            Request::List(ListRequest::Update(update)) => {
+                matches!(update.operation, Some(L::GetAt(_) | L::IndexOf(_) | L::Contains(_) | L::Count(_)))
+            }
+            Request::List(request) => matches!(request, ListRequest::Enumerate(_)),
+        }
+    }
+
+    /// Whether doing it twice is the same as doing it once, without anything that tells the repeat from another request.
+    fn is_idempotent(&self) -> bool {
+        match self {
+            Request::Execution(request) => {
+                !matches!(request, ExecutionRequest::Complete(_) | ExecutionRequest::Release(_))
+            }
+            Request::Stream(request) => {
+                !matches!(request, StreamRequest::Write(_) | StreamRequest::Complete(_))
+            }
+            Request::Dictionary(DictionaryRequest::Update(_)) | Request::List(ListRequest::Update(_)) => {
+                self.is_read()
+            }
+            Request::Dictionary(_) | Request::List(_) => true,
+        }
+    }
+
     /// Whether it frees space or ends something, so that it is served even when the disk is nearly full. Reads are too.
     pub fn fits_full_disk(&self) -> bool {
         match self {

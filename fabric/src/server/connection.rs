@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use perper_proto::Together;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -39,8 +40,9 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// The same for all RPCs of a connection: the most that a connection can make us keep.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Larger frames than the 16 KiB of the standard save work for each, and are small enough not to hold up others.
-const FRAME: u32 = 64 << 10;
+/// The longest HTTP/2 frame that a client may send: as long as what clients put into one message. Longer than the 16 KiB
+/// of the standard, since each costs a system call, and short enough not to hold up others.
+const FRAME: u32 = 256 << 10;
 
 /// Bytes that may wait for a slow client on one RPC before its service has to wait.
 const SEND_BUFFER: usize = 1 << 20;
@@ -61,7 +63,8 @@ pub(super) struct Connections {
     services: Bearer<Routes>,
     metrics: Arc<Metrics>,
     message_bytes: u64,
-    http2: http2::Builder<TokioExecutor>,
+    /// RPCs on one connection at a time.
+    rpcs: u32,
     /// Cancelled when the server stops: connections take no new requests and end when those in flight are answered.
     stop: CancellationToken,
     /// How long that may take.
@@ -82,24 +85,12 @@ impl Connections {
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .max_send_buf_size(SEND_BUFFER)
-            .max_header_list_size(HEADERS)
-            .max_concurrent_streams(config.max_rpcs_per_connection)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .auto_date_header(false);
         Self {
             tls,
             services,
             metrics,
             message_bytes: config.limits.message_bytes,
-            http2,
+            rpcs: config.max_rpcs_per_connection,
             stop,
             grace: config.shutdown_grace,
             tasks,
@@ -232,6 +223,23 @@ impl Connections {
         }
     }
 
+    /// HTTP/2 as we serve it, with everything of the connection in one task.
+    fn http2(&self, together: Together) -> http2::Builder<Together> {
+        let mut http2 = http2::Builder::new(together);
+        http2
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(HEADERS)
+            .max_concurrent_streams(self.rpcs)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .auto_date_header(false);
+        http2
+    }
+
     async fn serve_http2(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -240,29 +248,31 @@ impl Connections {
         peer: SocketAddr,
     ) {
         debug!(%peer, "connected");
+        let together = Together::default();
         let ingress = Ingress {
             services: self.services.clone(),
             peer: info,
             message_bytes: self.message_bytes,
             gate: self.large_messages.clone(),
+            together: together.clone(),
         };
         let io = TokioIo::new(Metered::new(io, preface, self.metrics.clone()));
-        let mut connection = pin!(self.http2.serve_connection(io, ingress));
+        let mut connection = pin!(self.http2(together.clone()).serve_connection(io, ingress));
         // A child has a lock of its own: with the shared token, each wake-up of every connection would take the same.
         let stop = self.stop.child_token();
-        let result = tokio::select! {
-            biased;
-            result = connection.as_mut() => result,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                match timeout(self.grace, connection).await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        debug!(%peer, "cut off: the grace is over");
-                        return;
-                    }
+        let served = async {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => Some(result),
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    timeout(self.grace, connection).await.ok()
                 }
             }
+        };
+        let Some(result) = together.run(served).await else {
+            debug!(%peer, "cut off: the grace is over");
+            return;
         };
         match result {
             Ok(()) => debug!(%peer, "disconnected"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as HyperService;
+use perper_proto::Together;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
@@ -22,6 +23,8 @@ pub(super) struct Ingress {
     pub(super) peer: TcpConnectInfo,
     pub(super) message_bytes: u64,
     pub(super) gate: Arc<LogGate>,
+    /// For what a service has to do beside its answer.
+    pub(super) together: Together,
 }
 
 impl HyperService<Request<Incoming>> for Ingress {
@@ -31,6 +34,7 @@ impl HyperService<Request<Incoming>> for Ingress {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer.clone());
+        request.extensions_mut().insert(self.together.clone());
         let (limit, gate, peer) = (self.message_bytes, self.gate.clone(), self.peer.remote_addr());
         let method = request.uri().path().to_owned();
         let request = request.map(|body| {

@@ -23,8 +23,11 @@ impl Instances for Service {
         &self,
         request: Request<v1::StopInstanceRequest>,
     ) -> Result<Response<v1::StopInstanceResponse>, Status> {
-        Ok(Response::new(
-            self.0.counted(Operation::StopInstance, self.0.stop_instance(request.into_inner())).await?,
-        ))
+        let mut request = request.into_inner();
+        let stopped = async {
+            let identity = self.0.identity(request.identity.take())?;
+            self.0.stop_instance(request, identity).await
+        };
+        Ok(Response::new(self.0.counted(Operation::StopInstance, stopped).await?))
     }
 }

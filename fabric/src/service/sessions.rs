@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use perper_proto::{Reason, v1};
+use perper_proto::{Reason, Together, v1};
 use tonic::{Request, Response, Status, Streaming};
 use v1::sessions_server::Sessions;
 
@@ -16,6 +16,7 @@ impl Sessions for Service {
     }
 
     async fn attach(&self, request: Request<Streaming<v1::ClientFrame>>) -> Result<Response<Frames>, Status> {
+        let together = request.extensions().get::<Together>().cloned().unwrap_or_default();
         let mut frames = request.into_inner();
         let Some(mut first) = frames.message().await? else {
             return Err(Reason::InvalidArgument.error("the stream ended before its first frame").into());
@@ -27,8 +28,8 @@ impl Sessions for Service {
         };
         let attached = self.0.attach(attach).await?;
         let (broker, connection) = (Arc::clone(&self.0), attached.connection);
-        // Reading is a task of its own: whatever the client does not read of ours, we always read what it sends.
-        tokio::spawn(async move {
+        // Reading goes on by itself: whatever the client does not read of ours, we always read what it sends.
+        together.spawn(async move {
             let mut frame = Ok(Some(first));
             loop {
                 match frame {

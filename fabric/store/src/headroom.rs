@@ -41,7 +41,8 @@ impl fmt::Debug for HeadRoom {
 }
 
 impl HeadRoom {
-    /// A sensible reserve: a journal may grow to 256 MiB, and what it holds is then written to the store as well.
+    /// A sensible reserve: two files of a journal may grow to 32 MiB each, what they hold is then written to the store as
+    /// well, and stores rewrite more than they are given.
     pub const DEFAULT_RESERVE: u64 = 512 << 20;
 
     /// Watches the disk of a folder, on which `reserve` bytes are held back.

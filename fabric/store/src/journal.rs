@@ -9,9 +9,9 @@
 //! 2. Its changes go to a *layer* in memory, over the store. Reads look there first.
 //! 3. When the journal file is large enough, the layer is frozen, a new file and a new layer begin, and a thread writes
 //!    the frozen one to the store, flushes that, and deletes the file (a *checkpoint*). What was made and deleted
-//!    within one layer never gets that far.
+//!    within one layer never gets that far, nor what has changed again by then.
 //! 4. A start reads the files that are left into a frozen layer. To write it once more does no harm, wherever the last
-//!    checkpoint was cut short.
+//!    checkpoint was cut short. That waits for the first commit, so that whoever starts can read undisturbed.
 //!
 //! So the promises are kept by the journal, in the same way for every store, and hold as long as what the store was asked
 //! to flush is on the disk.
@@ -26,7 +26,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -54,7 +54,7 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { rotate_bytes: 64 << 20, stall_bytes: 256 << 20 }
+        Self { rotate_bytes: 16 << 20, stall_bytes: 32 << 20 }
     }
 }
 
@@ -67,6 +67,8 @@ pub struct JournaledStore {
     options: JournalOptions,
     /// The next commit ends the layer, which flushes files and may wait for a checkpoint.
     rotates_next: AtomicBool,
+    /// Something has been committed since the start.
+    begun: Once,
 }
 
 struct Writer {
@@ -117,7 +119,7 @@ impl JournaledStore {
             tracing::info!(records = replayed, files = files.len(), elapsed = ?start.elapsed(), "read the journal");
         }
         let file = JournalFile::create(folder, next_generation, durability == Durability::Sync)?;
-        checkpoints.resume(layer, files);
+        checkpoints.resume(layer, files, &file)?;
         let thread = thread::Builder::new()
             .name("perper-checkpoint".to_owned())
             .spawn({
@@ -132,6 +134,7 @@ impl JournaledStore {
             durability,
             options,
             rotates_next: AtomicBool::new(false),
+            begun: Once::new(),
         })
     }
 
@@ -159,7 +162,7 @@ impl JournaledStore {
         let flushed = self.durability == Durability::Sync;
         let next = JournalFile::create(self.checkpoints.folder(), writer.file.generation() + 1, flushed)?;
         let former = std::mem::replace(&mut writer.file, next);
-        self.checkpoints.freeze(former);
+        self.checkpoints.freeze(former, writer.file.handle()?);
         Ok(())
     }
 
@@ -182,6 +185,7 @@ impl Store for JournaledStore {
             return Err(Error::new(ErrorKind::Closed, "the store is closed"));
         }
         self.checkpoints.check()?;
+        self.begun.call_once(|| self.checkpoints.begin());
         self.rotate_if_due(writer)?;
         record::encode(&mut writer.record, writer.file.generation(), group);
         if writer.record.is_empty() {
@@ -232,6 +236,7 @@ impl Store for JournaledStore {
             return Ok(());
         }
         writer.closed = true;
+        self.checkpoints.begin();
         self.checkpoints.wait_until_idle()?;
         self.rotate(&mut writer)?;
         self.checkpoints.wait_until_idle()?;

@@ -36,10 +36,12 @@ use crate::{
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// Memory that sled may use for pages.
-const CACHE_BYTES: u64 = 128 * 1024 * 1024;
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How often sled's own thread rewrites sparse segments. It also flushes, which here only repeats what a commit did.
-const HOUSEKEEPING_MS: u64 = 500;
+/// How often sled's own thread rewrites sparse segments, for up to half of that time. It also flushes and calls `fsync`,
+/// which here only repeats what a checkpoint did; twice a second, as sled does unless told otherwise, that was nearly all
+/// of what an idle server cost.
+const HOUSEKEEPING_MS: u64 = 5_000;
 
 /// An ordered store on sled.
 pub struct SledStore {

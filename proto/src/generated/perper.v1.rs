@@ -3055,7 +3055,7 @@ pub struct CompleteStreamRequest {
     /// For a linked stream.
     #[prost(bytes = "bytes", tag = "2")]
     pub reservation: ::prost::bytes::Bytes,
-    /// Listeners get it after the last item.
+    /// Listeners get it after the last item, as it stands in StreamEnd.
     #[prost(message, optional, tag = "3")]
     pub error: ::core::option::Option<Error>,
     #[prost(message, optional, tag = "15")]
@@ -3087,7 +3087,8 @@ pub struct ReadItemsResponse {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamEnd {
-    /// Empty when the stream ended well.
+    /// Empty when the stream ended well. What a handler raised has reason EXECUTION_FAILED, and `type`, `message` and
+    /// `stack_trace` among the error's metadata.
     #[prost(message, optional, tag = "1")]
     pub error: ::core::option::Option<Error>,
     /// Gaps of a packed stream that were never filled.

@@ -41,11 +41,9 @@ pub(crate) async fn execute(name: &str, command: &Json) -> Result<Option<Json>, 
             }
         }
         "complete" => {
-            match command.get("error") {
+            match command["failure"].as_str() {
                 None => stream()?.complete().await?,
-                Some(error) => {
-                    stream()?.fail(Error::new(ErrorKind::Unknown, text(error, "message")?)).await?;
-                }
+                Some(message) => stream()?.fail(Error::new(ErrorKind::Unknown, message)).await?,
             }
             Json::Null
         }

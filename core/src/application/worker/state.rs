@@ -84,7 +84,7 @@ impl State {
         let listen = connection.fabric.listen(ListenOptions {
             filters: filters(&options),
             work_group: options.settings.work_group.clone(),
-            executions: options.settings.concurrency.max(1),
+            executions: options.settings.concurrency,
             bytes: options.settings.bytes,
             credit_return: CreditReturn::Manual,
         });
@@ -371,6 +371,10 @@ impl State {
         if active.uncounted {
             return;
         }
+        if self.takes_what_is_granted() {
+            self.listen.grant(0, active.bytes);
+            return;
+        }
         match self.overdrawn.checked_sub(1) {
             Some(less) => {
                 self.overdrawn = less;
@@ -382,6 +386,9 @@ impl State {
 
     /// An execution waits for a call: another may have its place.
     pub(super) fn lend(&mut self) {
+        if self.takes_what_is_granted() {
+            return;
+        }
         match self.overdrawn.checked_sub(1) {
             Some(less) => self.overdrawn = less,
             None => self.listen.grant(1, 0),
@@ -390,7 +397,18 @@ impl State {
 
     /// It goes on.
     pub(super) fn take_back(&mut self) {
-        self.overdrawn += 1;
+        if !self.takes_what_is_granted() {
+            self.overdrawn += 1;
+        }
+    }
+
+    /// Takes that many more.
+    pub(super) fn grant(&self, executions: u64) {
+        self.listen.grant(executions, 0);
+    }
+
+    fn takes_what_is_granted(&self) -> bool {
+        self.options.settings.concurrency == 0
     }
 
     /// Takes no more, and gives back what has not begun.

@@ -122,6 +122,12 @@ impl Worker {
         self.change(State::stop);
     }
 
+    /// Takes that many executions more, whatever becomes of those before: for a worker whose
+    /// [`concurrency`](crate::AgentSettings::concurrency) is 0.
+    pub fn grant(&self, executions: u64) {
+        self.state().grant(executions);
+    }
+
     /// Gives everything in flight back: its handlers are cancelled, and other workers get it.
     pub fn release_all(&self) {
         self.change(State::release_all);

@@ -133,6 +133,16 @@ impl<B, W> Session<B, W> {
         self.in_flight < self.limit && !self.queue.is_empty()
     }
 
+    /// How many requests wait to be sent.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many requests and waits there are.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unanswered.len() + self.waiting.len()
+    }
+
     /// How many requests are on the present connection without an answer.
     pub(crate) fn in_flight(&self) -> u64 {
         self.in_flight

@@ -5,7 +5,7 @@ use perper_proto::v1;
 
 use super::executions::{cancel, complete, create};
 use super::fixture::{Fixture, SESSION};
-use crate::engine::{Claim, EndReason, Event, ExecutionRequest, SessionId};
+use crate::engine::{Claim, EndReason, Event, ExecutionRequest, SessionId, Subject};
 
 const OTHER: SessionId = SessionId(8);
 
@@ -102,6 +102,7 @@ pub(crate) fn completion_is_fenced(fixture: &mut Fixture) {
 }
 
 pub(crate) fn given_back_unharmed_costs_no_attempt(fixture: &mut Fixture) {
+    fixture.follow(&Subject::Pending("A".into()));
     fixture.send(create("e")).unwrap();
     for _ in 0..40 {
         let reservation = fixture.claim("e", "", SESSION).unwrap();
@@ -127,12 +128,29 @@ pub(crate) fn lost_ones_cost_an_attempt_until_there_are_none_left(fixture: &mut 
             fixture.reopen();
         }
     }
-    fixture.told(
+    fixture.told_to_one(
         "its end",
         |event| matches!(event, Event::Ended(ended) if ended.reason == EndReason::AttemptsExhausted),
     );
     assert!(fixture.claim("e", "", OTHER).is_none());
     assert_eq!(fixture.get("e").unwrap().end.unwrap().error.unwrap().reason, "ATTEMPTS_EXHAUSTED");
+}
+
+pub(crate) fn attempts_are_counted_for_each_work_group(fixture: &mut Fixture) {
+    fixture.send(create("e")).unwrap();
+    let lose = |fixture: &Fixture, group: &str, attempt| {
+        let reservation = fixture.claim("e", group, OTHER).unwrap();
+        assert_eq!(reservation.attempt, attempt, "{group:?}");
+        fixture.engine().release_reservations(OTHER, &[]);
+    };
+    for attempt in 1..=5 {
+        lose(fixture, "audit", attempt);
+    }
+    lose(fixture, "", 1);
+    fixture.reopen();
+    lose(fixture, "", 2);
+    lose(fixture, "audit", 6);
+    lose(fixture, "late", 1);
 }
 
 pub(crate) fn a_session_goes_on_after_a_restart(fixture: &mut Fixture) {

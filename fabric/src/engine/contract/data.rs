@@ -14,7 +14,7 @@ use crate::engine::{
     StreamRequest,
 };
 
-fn integer(value: i64) -> Bytes {
+pub(super) fn integer(value: i64) -> Bytes {
     encode(&Value::Integer(value.into())).expect("integers can be encoded").into()
 }
 
@@ -76,9 +76,24 @@ fn attach(fixture: &Fixture, session: SessionId, stream: &str, name: &str) -> v1
     }
 }
 
+/// Why a page of a listener's items cannot be had.
+fn refused_page(fixture: &Fixture, listener: &str, epoch: u64) -> String {
+    let (sender, receiver) = mpsc::channel();
+    let listener = Some((listener.into(), epoch));
+    let request = ReadItems { stream: "s".into(), listener, from_key: 0, max_items: 1, max_bytes: 1_000 };
+    fixture.engine().read_items(request, Box::new(move |items| drop(sender.send(items))));
+    receiver.recv().expect("an answer").expect_err("no page").reason
+}
+
 fn read(fixture: &Fixture, stream: &str, from_key: i64) -> Items {
     let (sender, receiver) = mpsc::channel();
-    let request = ReadItems { stream: stream.into(), from_key, max_items: u64::MAX, max_bytes: u64::MAX };
+    let request = ReadItems {
+        stream: stream.into(),
+        listener: None,
+        from_key,
+        max_items: u64::MAX,
+        max_bytes: u64::MAX,
+    };
     fixture.engine().read_items(request, Box::new(move |items| drop(sender.send(items))));
     receiver.recv().expect("an answer").expect("items")
 }
@@ -146,6 +161,8 @@ pub(crate) fn listeners_hold_their_place(fixture: &mut Fixture) {
     fixture.told("that the listener was taken over", |event| {
         matches!(event, crate::engine::Event::ListenerTakenOver { session: SESSION, epoch, .. } if *epoch == first.epoch)
     });
+    // Also if it has not heard of its own attach yet.
+    assert_eq!(refused_page(fixture, "name", first.epoch), "LISTENER_TAKEN_OVER");
     // The former one says no more.
     drop(fixture.send(acknowledge(first.epoch, 3)));
     assert_eq!(attach(fixture, SESSION, "s", "name").start_key, 3);
@@ -155,6 +172,55 @@ pub(crate) fn listeners_hold_their_place(fixture: &mut Fixture) {
     let remove = v1::RemoveListenerRequest { stream: "s".into(), name: "name".into(), ..Default::default() };
     fixture.send(StreamRequest::RemoveListener(remove)).unwrap();
     assert!(fixture.engine().scan_listeners(None, ("", ""), 10).is_empty());
+    assert_eq!(refused_page(fixture, "name", 1), "NOT_FOUND");
+}
+
+pub(crate) fn unnamed_listeners_go_with_their_session(fixture: &mut Fixture) {
+    let (stays, goes) = (SessionId(8), SessionId(9));
+    fixture.open_session(stays);
+    fixture.open_session(goes);
+    fixture.send(create_stream("s", v1::StreamOptions::default())).unwrap();
+    for (session, listener, name) in [(stays, "\0stays", ""), (goes, "\0goes", ""), (goes, "named", "named")]
+    {
+        let request =
+            v1::AttachListenerRequest { stream: "s".into(), name: name.into(), ..Default::default() };
+        let attach = AttachListener { session, listener: listener.into(), request };
+        fixture.send(StreamRequest::AttachListener(attach)).unwrap();
+    }
+    let count = |fixture: &Fixture| fixture.engine().scan_listeners(Some("s"), ("", ""), 10).len();
+    assert_eq!(count(fixture), 3);
+    fixture.reopen();
+    assert_eq!(count(fixture), 3);
+    fixture.engine().close_session(goes);
+    for _ in 0..2 {
+        assert_eq!(count(fixture), 2);
+        fixture.reopen();
+    }
+}
+
+pub(crate) fn what_is_answered_is_seen_at_every_server(fixture: &mut Fixture) {
+    for round in 0..5 {
+        let (list, stream, execution) = (format!("l{round}"), format!("s{round}"), format!("e{round}"));
+        fixture.send(create_list(&list)).unwrap();
+        fixture.send(add(&list, 1)).unwrap();
+        fixture.send(create_stream(&stream, persistent())).unwrap();
+        fixture.send(StreamRequest::Write(write(&stream, 1, 1, &[7]))).unwrap();
+        fixture.send(create(&execution)).unwrap();
+        for engine in fixture.engines() {
+            assert_eq!(engine.view_stream(&stream).unwrap().last_key, Some(1));
+            assert_eq!(engine.view_execution(&execution).unwrap().state, v1::ExecutionState::Pending);
+        }
+        for _ in fixture.engines() {
+            assert_eq!(length(fixture, &list), 1);
+            assert_eq!(batches(&read(fixture, &stream, 1)), [(1, vec![7])]);
+            assert!(fixture.get(&execution).is_ok());
+        }
+        let token = fixture.reserve(&execution);
+        fixture.send(complete(&execution, &token)).unwrap();
+        for engine in fixture.engines() {
+            assert!(engine.view_execution(&execution).unwrap().ended.is_some());
+        }
+    }
 }
 
 pub(crate) fn generators_are_fenced(fixture: &mut Fixture) {

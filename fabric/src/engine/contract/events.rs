@@ -6,10 +6,8 @@ use super::fixture::Fixture;
 use crate::engine::{EndReason, Event, ExecutionRequest, StreamRequest, Subject};
 
 pub(crate) fn the_last_state_is_told(fixture: &mut Fixture) {
-    for engine in fixture.engines() {
-        engine.follow(Subject::Pending("A".into()));
-        engine.follow(Subject::Executions(None));
-    }
+    fixture.follow(&Subject::Pending("A".into()));
+    fixture.follow(&Subject::Executions(None));
     fixture.send(create("e")).unwrap();
     let pending = |event: &Event| matches!(event, Event::Pending(it) if &*it.id == "e");
     fixture.told("that it is to be had", pending);
@@ -25,11 +23,11 @@ pub(crate) fn ends_are_told(fixture: &mut Fixture) {
     let timed = v1::CreateExecutionRequest { remaining_ms: 600_000, ..call("timed") };
     fixture.send(ExecutionRequest::Create(timed, None)).unwrap();
     fixture.send(create("ended")).unwrap();
-    fixture.engines().for_each(|engine| engine.follow(Subject::End("ended".into())));
+    fixture.follow(&Subject::End("ended".into()));
     fixture.send(cancel("ended")).unwrap();
     // A server that starts knows nothing of what time has to end.
     for _ in 0..2 {
-        fixture.told(
+        fixture.told_to_one(
             "the deadline",
             |event| matches!(event, Event::Created(it) if &*it.id == "timed" && it.deadline.is_some()),
         );
@@ -43,7 +41,7 @@ pub(crate) fn ends_are_told(fixture: &mut Fixture) {
 
 pub(crate) fn stream_changes_are_told(fixture: &mut Fixture) {
     fixture.send(create_stream("s", persistent())).unwrap();
-    fixture.engines().for_each(|engine| engine.follow(Subject::Stream("s".into())));
+    fixture.follow(&Subject::Stream("s".into()));
     fixture.send(StreamRequest::Write(write("s", 1, 1, &[1]))).unwrap();
     fixture.told("the items", |event| matches!(event, Event::StreamChanged(it) if &**it == "s"));
     let destroy = v1::DestroyStreamRequest { stream: "s".into(), identity: None };

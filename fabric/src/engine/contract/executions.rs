@@ -3,7 +3,7 @@ use perper_proto::v1;
 
 use super::fixture::{Fixture, SESSION};
 use crate::engine::{
-    EndReason, ExecutionQuery, ExecutionRequest, ExecutionView, Owned, SessionId, StreamRequest,
+    EndReason, Event, ExecutionQuery, ExecutionRequest, ExecutionView, Owned, SessionId, StreamRequest,
 };
 
 /// A call of agent "A" that is like every other but for its id.
@@ -178,15 +178,37 @@ pub(crate) fn instances_that_stop_take_no_calls(fixture: &mut Fixture) {
     assert_ne!(incarnation, 0);
     assert_eq!(fixture.get("before").unwrap().incarnation, incarnation);
     for _ in 0..2 {
-        fixture.send(ExecutionRequest::BeginStop("i".into())).unwrap();
+        fixture.send(ExecutionRequest::BeginStop { instance: "i".into(), force: false }).unwrap();
     }
     fixture.reopen();
     assert_eq!(fixture.refusal(of_instance("after", "d")), "INSTANCE_STOPPING");
     fixture.send(of_instance("stop", "Stop")).unwrap();
-    // Nobody completes an instance.
+    // Nobody completes an instance, however it was created.
     let token = fixture.reserve("i");
     assert_eq!(fixture.refusal(complete("i", &token)), "RESERVATION_LOST");
-    assert_eq!(fixture.refusal(ExecutionRequest::BeginStop("none".into())), "NOT_FOUND");
+    let manual = v1::CreateExecutionRequest {
+        agent: "Registry".into(),
+        instance: "A".into(),
+        manual: true,
+        ..call("manual")
+    };
+    fixture.send(ExecutionRequest::Create(manual, None)).unwrap();
+    assert_eq!(fixture.refusal(complete("manual", &Bytes::new())), "RESERVATION_LOST");
+    // Whoever starts is told to carry it through, until it is done.
+    let is_stop = |forced: bool| move |event: &Event| matches!(event, Event::Stopping { instance, force } if &*instance.id == "i" && *force == forced);
+    fixture.told("the stop", is_stop(false));
+    fixture.send(ExecutionRequest::BeginStop { instance: "i".into(), force: true }).unwrap();
+    fixture.send(ExecutionRequest::BeginStop { instance: "i".into(), force: false }).unwrap();
+    fixture.reopen();
+    fixture.told("that the stop is forced", is_stop(true));
+    fixture.send(forget("i")).unwrap();
+    assert_eq!(fixture.refusal(of_instance("too late", "d")), "INSTANCE_STOPPING");
+    fixture.reopen();
+    assert!(!fixture.any_told(is_stop(true)));
+    assert_eq!(
+        fixture.refusal(ExecutionRequest::BeginStop { instance: "none".into(), force: true }),
+        "NOT_FOUND"
+    );
 }
 
 pub(crate) fn scans_count_and_page_in_order(fixture: &mut Fixture) {

@@ -7,7 +7,7 @@ use perper_proto::v1;
 
 use crate::engine::{
     Claim, Engine, Event, ExecutionRequest, Identity, Observer, Operation, Outcome, Request, Reservation,
-    SessionId, is_unknown,
+    SessionId, Subject, is_unknown,
 };
 
 /// How long anything may take that certainly comes.
@@ -25,33 +25,47 @@ pub(crate) trait Data {
 /// Servers over one set of data, and the session of a client that uses all of them.
 pub(crate) struct Fixture {
     data: Box<dyn Data>,
-    servers: Vec<Server>,
+    servers: Vec<Arc<dyn Engine>>,
+    logs: Arc<Logs>,
     next_server: Cell<usize>,
     next_sequence: Cell<u64>,
 }
 
-struct Server {
-    engine: Arc<dyn Engine>,
-    log: Arc<Log>,
-}
-
-/// What one server was told.
-#[derive(Default)]
-struct Log {
-    events: Mutex<Vec<Event>>,
+/// What the servers of one boot were told, each.
+struct Logs {
+    events: Mutex<Vec<Vec<Event>>>,
     more: Condvar,
 }
 
-impl Log {
-    fn events(&self) -> MutexGuard<'_, Vec<Event>> {
+impl Logs {
+    fn new(servers: usize) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::new(vec![Vec::new(); servers]), more: Condvar::new() })
+    }
+
+    fn events(&self) -> MutexGuard<'_, Vec<Vec<Event>>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until what was told is enough.
+    fn wait(&self, what: &str, is_enough: impl Fn(&[Vec<Event>]) -> bool) {
+        let (events, timeout) = self
+            .more
+            .wait_timeout_while(self.events(), LONGEST, |events| !is_enough(events))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "{what} is not told, only (by server) {events:?}");
+    }
+}
+
+/// Takes note of what one server is told.
+struct Log {
+    server: usize,
+    logs: Arc<Logs>,
 }
 
 impl Observer for Log {
     fn notify(&self, events: Vec<Event>) {
-        self.events().extend(events);
-        self.more.notify_all();
+        self.logs.events()[self.server].extend(events);
+        self.logs.more.notify_all();
     }
 }
 
@@ -63,6 +77,7 @@ impl Fixture {
         let mut this = Self {
             data: Box::new(data),
             servers: Vec::new(),
+            logs: Logs::new(0),
             next_server: Cell::new(0),
             next_sequence: Cell::new(1),
         };
@@ -72,21 +87,17 @@ impl Fixture {
     }
 
     fn boot(&mut self) {
-        let engines = self.data.boot();
-        self.servers = engines
-            .into_iter()
-            .map(|engine| {
-                let log = Arc::<Log>::default();
-                engine.observe(Arc::<Log>::clone(&log));
-                Server { engine, log }
-            })
-            .collect();
+        self.servers = self.data.boot();
+        self.logs = Logs::new(self.servers.len());
+        for (server, engine) in self.servers.iter().enumerate() {
+            engine.observe(Arc::new(Log { server, logs: Arc::clone(&self.logs) }));
+        }
     }
 
     /// Closes all servers, and starts as many on the same data.
     pub(crate) fn reopen(&mut self) {
         for server in self.servers.drain(..) {
-            server.engine.close().expect("the engine closes");
+            server.close().expect("the engine closes");
         }
         self.boot();
     }
@@ -95,21 +106,26 @@ impl Fixture {
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
         let at = self.next_server.get();
         self.next_server.set(at + 1);
-        &self.servers[at % self.servers.len()].engine
+        &self.servers[at % self.servers.len()]
     }
 
     /// All servers.
     pub(crate) fn engines(&self) -> impl Iterator<Item = &Arc<dyn Engine>> {
-        self.servers.iter().map(|server| &server.engine)
+        self.servers.iter()
     }
 
     pub(crate) fn open_session(&self, session: SessionId) {
-        let (sender, receiver) = mpsc::channel();
-        let hello = v1::HelloRequest { library: "contract".into(), ..Default::default() };
-        let done = move |outcomes| drop(sender.send(outcomes));
-        self.engine().open_session(session, hello, Box::new(done));
-        let outcomes: Vec<Outcome> = receiver.recv_timeout(LONGEST).expect("a session opens");
-        assert_eq!(outcomes, [Ok(None)]);
+        for _ in 0..REPEATS {
+            let (sender, receiver) = mpsc::channel();
+            let hello = v1::HelloRequest { library: "contract".into(), ..Default::default() };
+            let done = move |outcomes| drop(sender.send(outcomes));
+            self.engine().open_session(session, hello, Box::new(done));
+            let outcomes: Vec<Outcome> = receiver.recv_timeout(LONGEST).expect("an outcome");
+            if !is_unknown(&outcomes[0]) {
+                return assert_eq!(outcomes, [Ok(None)]);
+            }
+        }
+        panic!("whether {session} is open is still unknown after {REPEATS} repeats");
     }
 
     /// An identity that was not used before.
@@ -135,6 +151,26 @@ impl Fixture {
             }
         }
         panic!("the outcome of {request:?} is still unknown after {REPEATS} repeats");
+    }
+
+    /// Carries out requests of one session in one frame, and again what of them is unknown.
+    pub(crate) fn send_all<A: Ask>(&self, requests: Vec<A>) -> Vec<Outcome> {
+        let operations: Vec<Operation> = requests
+            .into_iter()
+            .map(|request| Operation { identity: Some(self.identity()), request: request.request() })
+            .collect();
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; operations.len()];
+        for _ in 0..REPEATS {
+            let missing: Vec<usize> = (0..outcomes.len()).filter(|at| outcomes[*at].is_none()).collect();
+            if missing.is_empty() {
+                return outcomes.into_iter().flatten().collect();
+            }
+            let again = missing.iter().map(|at| operations[*at].clone()).collect();
+            for (at, outcome) in missing.into_iter().zip(self.apply(again)) {
+                outcomes[at] = (!is_unknown(&outcome)).then_some(outcome);
+            }
+        }
+        panic!("{} outcomes are still unknown after {REPEATS} repeats", outcomes.iter().flatten().count());
     }
 
     /// The reason for which a request is refused.
@@ -175,20 +211,30 @@ impl Fixture {
         }
     }
 
+    /// Lets every server follow something.
+    pub(crate) fn follow(&self, subject: &Subject) {
+        self.engines().for_each(|engine| engine.follow(subject.clone()));
+    }
+
     /// Waits until every server has been told something.
     pub(crate) fn told(&self, what: &str, is_it: impl Fn(&Event) -> bool) {
-        for (server, Server { log, .. }) in self.servers.iter().enumerate() {
-            let (events, timeout) = log
-                .more
-                .wait_timeout_while(log.events(), LONGEST, |events| !events.iter().any(&is_it))
-                .unwrap_or_else(PoisonError::into_inner);
-            assert!(!timeout.timed_out(), "server {server} is never told {what}, only {events:?}");
-        }
+        self.logs.wait(what, |servers| servers.iter().all(|events| events.iter().any(&is_it)));
+    }
+
+    /// Waits until some server has been told something that must be followed by something.
+    pub(crate) fn told_to_one(&self, what: &str, is_it: impl Fn(&Event) -> bool) {
+        let is_it = |event: &Event| is_it(event) && event.must_be_followed();
+        self.logs.wait(what, |servers| servers.iter().flatten().any(is_it));
+    }
+
+    /// Waits until some server has been told something.
+    pub(crate) fn told_to_any(&self, what: &str, is_it: impl Fn(&Event) -> bool) {
+        self.logs.wait(what, |servers| servers.iter().flatten().any(&is_it));
     }
 
     /// Whether any server has been told something so far.
     pub(crate) fn any_told(&self, is_it: impl Fn(&Event) -> bool) -> bool {
-        self.servers.iter().any(|server| server.log.events().iter().any(&is_it))
+        self.logs.events().iter().flatten().any(is_it)
     }
 }
 
@@ -196,7 +242,7 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         for server in &self.servers {
             // A scenario that has failed already says why.
-            drop(server.engine.close());
+            drop(server.close());
         }
     }
 }
@@ -214,6 +260,12 @@ macro_rules! ask {
             }
         }
     )* };
+}
+
+impl Ask for Request {
+    fn request(self) -> Request {
+        self
+    }
 }
 
 ask!(

@@ -1,9 +1,14 @@
-use perper_proto::v1::response::Response;
+use bytes::Bytes;
+use perper_proto::v1;
+use v1::response::Response;
 
-use super::data::{add, create_list, length, pop};
-use super::executions::{complete, create};
-use super::fixture::{Fixture, SESSION};
-use crate::engine::{ExecutionRequest, Identity, SessionId};
+use super::data::{add, create_list, create_stream, integer, length, persistent, pop, write};
+use super::executions::{complete, create, create as create_execution};
+use super::fixture::{Ask, Fixture, SESSION};
+use crate::engine::{
+    DictionaryRequest, Event, ExecutionRequest, Identity, ListRequest, Outcome, Place, Request, SessionId,
+    StreamRequest,
+};
 
 pub(crate) fn a_repeat_gets_the_same_outcome_and_changes_nothing(fixture: &mut Fixture) {
     fixture.send(create_list("l")).unwrap();
@@ -63,8 +68,86 @@ pub(crate) fn what_is_acknowledged_is_refused(fixture: &mut Fixture) {
     }
     let refusal = fixture.send_as(Some(old), add("l", 1)).unwrap_err();
     assert_eq!(refusal.reason, "SEQUENCE_ACKNOWLEDGED");
-    assert_eq!(fixture.send_as(Some(kept), add("l", 2)).unwrap(), outcome);
-    assert_eq!(length(fixture, "l"), 2);
+    for _ in 0..2 {
+        assert_eq!(fixture.send_as(Some(kept), add("l", 2)).unwrap(), outcome);
+        assert_eq!(length(fixture, "l"), 2);
+        // That it was acknowledged outlives what was kept of it.
+        fixture.reopen();
+        assert_eq!(fixture.send_as(Some(old), add("l", 1)).unwrap_err().reason, "SEQUENCE_ACKNOWLEDGED");
+    }
+}
+
+pub(crate) fn outcomes_outlive_their_objects(fixture: &mut Fixture) {
+    fixture.send(create_list("l")).unwrap();
+    let create = v1::CreateDictionaryRequest { dictionary: "d".into(), ..Default::default() };
+    fixture.send(DictionaryRequest::Create(create)).unwrap();
+    fixture.send(create_stream("s", persistent())).unwrap();
+    fixture.send(create_execution("e")).unwrap();
+    let token = fixture.reserve("e");
+    let set =
+        v1::dictionary_operation::Set { key: Bytes::from_static(&[1]), value: Bytes::from_static(&[2]) };
+    let set =
+        v1::DictionaryOperation { operation: Some(v1::dictionary_operation::Operation::SetIfAbsent(set)) };
+    let set = v1::UpdateDictionaryRequest { dictionary: "d".into(), operations: vec![set], identity: None };
+    let mutations: Vec<Request> = vec![
+        add("l", 1).request(),
+        DictionaryRequest::Update(set).request(),
+        StreamRequest::Write(write("s", 1, 5, &[1])).request(),
+        complete("e", &token).request(),
+    ];
+    let mutations: Vec<_> = mutations.into_iter().map(|request| (fixture.identity(), request)).collect();
+    let carry_out = |fixture: &Fixture| -> Vec<Outcome> {
+        let repeat =
+            |(identity, request): &(Identity, Request)| fixture.send_as(Some(*identity), request.clone());
+        mutations.iter().map(repeat).collect()
+    };
+    let outcomes = carry_out(fixture);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let list = v1::DestroyListRequest { list: "l".into(), identity: None };
+    fixture.send(ListRequest::Destroy(list)).unwrap();
+    let dictionary = v1::DestroyDictionaryRequest { dictionary: "d".into(), identity: None };
+    fixture.send(DictionaryRequest::Destroy(dictionary)).unwrap();
+    fixture.send(StreamRequest::DestroyOwned("s".into())).unwrap();
+    fixture.send(ExecutionRequest::Forget("e".into())).unwrap();
+    for _ in 0..2 {
+        assert_eq!(carry_out(fixture), outcomes);
+        fixture.reopen();
+    }
+}
+
+pub(crate) fn requests_of_one_session_take_effect_in_order(fixture: &mut Fixture) {
+    fixture.send(create_list("l")).unwrap();
+    fixture.send(create_list("other")).unwrap();
+    let requests = (0..40).map(|value| add(if value % 5 == 0 { "other" } else { "l" }, value)).collect();
+    for outcome in fixture.send_all(requests) {
+        outcome.unwrap();
+    }
+    let popped = |list| match fixture.send(pop(list)) {
+        Ok(Some(Response::UpdateList(response))) => response.value,
+        other => panic!("{other:?}"),
+    };
+    for value in (0..40).rev() {
+        assert_eq!(popped(if value % 5 == 0 { "other" } else { "l" }), Some(integer(value)));
+    }
+}
+
+pub(crate) fn a_session_is_at_the_server_that_opened_it(fixture: &mut Fixture) {
+    let session = SessionId(8);
+    for engine in fixture.engines() {
+        assert_eq!(engine.find_session(session), None);
+    }
+    for _ in 0..3 {
+        fixture.open_session(session);
+        let places: Vec<_> = fixture.engines().map(|engine| engine.find_session(session)).collect();
+        assert_eq!(places.iter().filter(|place| **place == Some(Place::Here)).count(), 1, "{places:?}");
+        assert!(!places.contains(&None));
+    }
+    if fixture.engines().count() > 1 {
+        fixture.told_to_any(
+            "that the session moved",
+            |event| matches!(event, Event::SessionMoved(moved) if *moved == session),
+        );
+    }
 }
 
 pub(crate) fn a_closed_session_leaves_no_outcomes(fixture: &mut Fixture) {
@@ -88,8 +171,10 @@ pub(crate) fn sessions_are_on_record(fixture: &mut Fixture) {
     // What comes after a close in the order of one thread is durable after it.
     fixture.send(ExecutionRequest::Expire("nobody".into())).unwrap();
     let known = |fixture: &Fixture| {
-        let mut known: Vec<_> = fixture.engine().sessions().into_iter().map(|(session, _)| session).collect();
-        known.sort();
+        // Each session is at one server.
+        let mut known: Vec<_> = fixture.engines().flat_map(|engine| engine.sessions()).collect();
+        known.sort_by_key(|(session, _)| *session);
+        let known: Vec<_> = known.into_iter().map(|(session, _)| session).collect();
         known
     };
     assert_eq!(known(fixture), [SESSION, stays]);

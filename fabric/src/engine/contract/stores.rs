@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use perper_store::{Durability, JournalOptions, JournaledStore, MemoryStore, Store};
+use perper_store::{Durability, HeadRoom, JournalOptions, JournaledStore, MemoryStore, Store};
 
 use super::Data;
 use crate::engine::{Clock, Embedded, EmbeddedOptions, Engine};
@@ -60,6 +60,15 @@ impl Data for OnStore {
 
 /// The embedded engine on a store, with the limits that the scenarios count on.
 pub(crate) fn embedded(store: Arc<dyn Store>, boot_epoch: u64) -> Arc<Embedded> {
+    embedded_on(store, None, boot_epoch)
+}
+
+/// The same, on a disk whose free space is watched.
+pub(crate) fn embedded_on(
+    store: Arc<dyn Store>,
+    head_room: Option<HeadRoom>,
+    boot_epoch: u64,
+) -> Arc<Embedded> {
     let options = EmbeddedOptions {
         cluster_id: 1,
         boot_epoch,
@@ -70,7 +79,7 @@ pub(crate) fn embedded(store: Arc<dyn Store>, boot_epoch: u64) -> Arc<Embedded> 
         value_bytes: 1 << 20,
         tail_cache_bytes: 1 << 20,
     };
-    Embedded::open(store, None, Clock::start(), &options).expect("the engine opens")
+    Embedded::open(store, head_room, Clock::start(), &options).expect("the engine opens")
 }
 
 /// A store that stays open when its engine closes, as a disk stays when its server goes.

@@ -43,7 +43,7 @@ pub(crate) fn children_are_orphaned_with_the_attempt(fixture: &mut Fixture) {
         fixture.send(child(&name, id, &token)).unwrap();
         assert!(!fixture.any_told(is_orphan(&name)));
         end(fixture, id, &token);
-        fixture.told(&name, is_orphan(&name));
+        fixture.told_to_one(&name, is_orphan(&name));
     }
     // The one that was lost is tried again, with children of its own.
     let token = fixture.claim("lost", "", SESSION).unwrap().token;
@@ -69,7 +69,7 @@ pub(crate) fn orphans_are_told_again_after_a_restart(fixture: &mut Fixture) {
     assert!(!fixture.any_told(is_orphan("attached")));
     fixture.reopen();
     fixture.claim("stands", "", SessionId(8)).unwrap();
-    fixture.told("what the former attempt called", is_orphan("attached"));
+    fixture.told_to_one("what the former attempt called", is_orphan("attached"));
     fixture.send(cancel("orphan")).unwrap();
     fixture.reopen();
     fixture.told("the end", |event| matches!(event, Event::Ended(it) if &*it.execution.id == "orphan"));

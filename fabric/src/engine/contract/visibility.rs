@@ -165,8 +165,11 @@ fn nothing_is_shown_before_its_commit() {
     store.gate.set(true);
     let completed = apply(&*engine, 4, complete("e", &token));
     waits(&completed);
+    let end = || engine.view_execution("e").unwrap().ended;
+    assert!(end().is_none(), "an end is shown before its commit");
     store.gate.set(false);
     completed.recv().unwrap().remove(0).unwrap();
+    assert!(end().is_some());
 }
 
 #[test]
@@ -192,7 +195,8 @@ fn items_are_not_read_before_their_commit() {
     apply(&*engine, 1, create_stream("s", persistent())).recv().unwrap().remove(0).unwrap();
     let count = || {
         let (sender, receiver) = mpsc::channel();
-        let request = ReadItems { stream: "s".into(), from_key: 0, max_items: 10, max_bytes: 1_000 };
+        let request =
+            ReadItems { stream: "s".into(), listener: None, from_key: 0, max_items: 10, max_bytes: 1_000 };
         engine.read_items(request, Box::new(move |items| drop(sender.send(items))));
         receiver.recv().unwrap().unwrap().count
     };

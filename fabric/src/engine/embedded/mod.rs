@@ -35,7 +35,7 @@ use self::streams::{StreamLimits, Streams};
 use self::token::Seal;
 use super::{
     Claim, ClaimDone, Clock, Done, Engine, Event, ExecutionQuery, ExecutionView, Identity, Items, Observer,
-    Operation, Outcome, Owned, ReadItems, Request, Reservation, Result, SessionId, Subject,
+    Operation, Outcome, Owned, Place, ReadItems, Request, Reservation, Result, SessionId, Subject,
 };
 
 /// What the embedded engine needs to know beside its store.
@@ -135,6 +135,21 @@ impl Embedded {
         &self.committer
     }
 
+    /// What must be followed by something that may not have been done yet.
+    pub(super) fn intents(&self) -> Vec<Event> {
+        let mut events = self.executions.with(|executions| executions.recovery_events());
+        let generators = self.executions.with(|executions| executions.generators());
+        events.extend(self.streams.with(|streams| streams.recovery_events(generators)));
+        events
+    }
+
+    /// Attached calls of attempts that are over, of executions that are not. After a restart this would be too much: a
+    /// session may come back that works on one.
+    #[cfg(test)]
+    pub(super) fn unswept(&self) -> Vec<Event> {
+        self.executions.with(|executions| executions.unswept())
+    }
+
     fn notify(&self, events: Vec<Event>) {
         if let Some(observer) = self.observer.get().filter(|_| !events.is_empty()) {
             observer.notify(events);
@@ -184,9 +199,7 @@ impl Engine for Embedded {
     }
 
     fn observe(&self, observer: Arc<dyn Observer>) {
-        let mut events = self.executions.with(|executions| executions.recovery_events());
-        let generators = self.executions.with(|executions| executions.generators());
-        events.extend(self.streams.with(|streams| streams.recovery_events(generators)));
+        let events = self.intents();
         if self.observer.set(observer).is_ok() {
             self.notify(events);
         }
@@ -250,6 +263,19 @@ impl Engine for Embedded {
         }
     }
 
+    fn forget_executions(&self, ids: Vec<Arc<str>>) {
+        self.change(&self.executions, |executions, changes| {
+            for id in &ids {
+                // One that is gone is as good.
+                drop(executions.forget(id, changes));
+            }
+        });
+    }
+
+    fn answers_unknown(&self) -> bool {
+        false
+    }
+
     fn claim(&self, claims: Vec<Claim>, done: ClaimDone) {
         let mut changes = Changes::new(self.clock.now());
         let mut reservations: Vec<_> = self
@@ -295,6 +321,10 @@ impl Engine for Embedded {
         self.dictionaries.forget_session(&self.committer, session);
         self.lists.forget_session(&self.committer, session);
         self.committer.enqueue(self.sessions.close(session), |_| {});
+    }
+
+    fn find_session(&self, session: SessionId) -> Option<Place> {
+        self.sessions.is_on_record(session).then_some(Place::Here)
     }
 
     fn sessions(&self) -> Vec<(SessionId, v1::HelloRequest)> {

@@ -11,7 +11,8 @@ use crate::engine::{Identity, Outcome, Result, SessionId};
 ///
 /// In memory an outcome that says nothing but "done" costs a few bytes. In the store, all outcomes that one run of
 /// operations has for one session are one entry: key (shard, session, first sequence), written in the same batch as the
-/// changes themselves.
+/// changes themselves. Sequence 0, which no mutation has, is where the floor stands: what is at or below it is refused,
+/// also after a restart.
 pub(super) struct Outcomes {
     shard: u8,
     sessions: HashMap<SessionId, Kept>,
@@ -23,9 +24,40 @@ pub(super) struct Outcomes {
 struct Kept {
     /// Everything up to this sequence is acknowledged.
     floor: u64,
-    outcomes: BTreeMap<u64, Option<Box<v1::Response>>>,
+    outcomes: BTreeMap<u64, Said>,
     /// The entries in the store: first to last sequence.
     entries: BTreeMap<u64, u64>,
+}
+
+/// What an outcome says.
+enum Said {
+    /// Nothing but "done".
+    Done,
+    /// That the execution is new, as nearly every creation has it.
+    Created,
+    Else(Box<v1::response::Response>),
+}
+
+impl Said {
+    fn new(response: Option<&v1::response::Response>) -> Self {
+        match response {
+            None => Said::Done,
+            Some(v1::response::Response::CreateExecution(response)) if response.created => Said::Created,
+            Some(response) => Said::Else(Box::new(response.clone())),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let created = v1::CreateExecutionResponse { created: true };
+        match self {
+            Said::Done => Ok(None),
+            Said::Created => Ok(Some(v1::response::Response::CreateExecution(created))),
+            Said::Else(response) => match &**response {
+                v1::response::Response::Error(error) => Err(error.clone()),
+                response => Ok(Some(response.clone())),
+            },
+        }
+    }
 }
 
 /// Outcomes of one session in one entry of the store.
@@ -33,6 +65,9 @@ struct Kept {
 struct Entry {
     #[prost(message, repeated, tag = "1")]
     responses: Vec<v1::Response>,
+    /// (Of the entry at sequence 0 only:) everything up to here is acknowledged.
+    #[prost(uint64, tag = "2")]
+    floor: u64,
 }
 
 impl Outcomes {
@@ -52,10 +87,14 @@ impl Outcomes {
                 ));
             };
             for response in entry.responses {
-                this.remember(session, response, &mut None);
+                this.remember(session, &response);
             }
             let kept = this.sessions.entry(session).or_default();
             let first = u64::from_be_bytes(key[key.len() - 8..].try_into().unwrap_or_default());
+            if first == FLOOR {
+                kept.floor = entry.floor;
+                continue;
+            }
             let last = kept.outcomes.last_key_value().map_or(first, |(last, _)| *last);
             kept.entries.insert(first, last);
         }
@@ -75,13 +114,12 @@ impl Outcomes {
                 .with("sequence", identity.sequence)
                 .with("acknowledged", kept.floor));
         }
-        Ok(kept.outcomes.get(&identity.sequence).map(|outcome| match outcome.as_deref() {
-            None => Ok(None),
-            Some(v1::Response { response: Some(v1::response::Response::Error(error)), .. }) => {
-                Err(error.clone())
-            }
-            Some(v1::Response { response, .. }) => Ok(response.clone()),
-        }))
+        Ok(kept.outcomes.get(&identity.sequence).map(Said::outcome))
+    }
+
+    /// Makes room for so many outcomes.
+    pub(super) fn expect(&mut self, count: usize) {
+        self.fresh.reserve(count);
     }
 
     /// Keeps an outcome, to be written with the next [`write`](Outcomes::write).
@@ -91,23 +129,13 @@ impl Outcomes {
             Err(error) => Some(v1::response::Response::Error(error.clone())),
         };
         let response = v1::Response { sequence: identity.sequence, response };
-        let mut fresh = Some(std::mem::take(&mut self.fresh));
-        self.remember(identity.session, response, &mut fresh);
-        self.fresh = fresh.unwrap_or_default();
+        self.remember(identity.session, &response);
+        self.fresh.push((identity.session, response));
     }
 
-    fn remember(
-        &mut self,
-        session: SessionId,
-        response: v1::Response,
-        fresh: &mut Option<Vec<(SessionId, v1::Response)>>,
-    ) {
+    fn remember(&mut self, session: SessionId, response: &v1::Response) {
         let kept = self.sessions.entry(session).or_default();
-        let in_memory = response.response.is_some().then(|| Box::new(response.clone()));
-        kept.outcomes.insert(response.sequence, in_memory);
-        if let Some(fresh) = fresh {
-            fresh.push((session, response));
-        }
+        kept.outcomes.insert(response.sequence, Said::new(response.response.as_ref()));
     }
 
     /// Adds what was kept since the last time to the batch with the changes themselves.
@@ -116,7 +144,7 @@ impl Outcomes {
         while let Some((session, response)) = fresh.next() {
             let first = response.sequence;
             let mut last = first;
-            let mut entry = Entry { responses: vec![response] };
+            let mut entry = Entry { responses: vec![response], floor: 0 };
             // A run of one session's requests is ascending, so its entry is found again by its first sequence.
             while let Some((_, response)) =
                 fresh.next_if(|(next, response)| *next == session && response.sequence > last)
@@ -139,18 +167,29 @@ impl Outcomes {
             Some(next) => kept.outcomes.split_off(&next),
             None => BTreeMap::new(),
         };
+        let mut forgotten = false;
         while let Some(entry) = kept.entries.first_entry().filter(|entry| *entry.get() <= through) {
             batch.delete(Space::Intents, &key(self.shard, session, *entry.key()));
             entry.remove();
+            forgotten = true;
         }
+        let floor = key(self.shard, session, FLOOR);
         if through == u64::MAX {
+            batch.delete(Space::Intents, &floor);
             self.sessions.remove(&session);
+        } else if forgotten {
+            // Of what is not forgotten, a repeat finds the outcome, so the floor may lag behind in the store until then.
+            let entry = Entry { responses: Vec::new(), floor: kept.floor };
+            batch.put(Space::Intents, &floor, Bytes::from(entry.encode_to_vec()));
         }
     }
 }
 
 /// The first byte of the keys of outcomes.
 const OUTCOME: u8 = 1;
+
+/// The sequence of the entry that holds the floor.
+const FLOOR: u64 = 0;
 
 fn key(shard: u8, session: SessionId, first: u64) -> [u8; 26] {
     let mut key = [0; 26];

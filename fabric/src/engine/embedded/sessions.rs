@@ -65,6 +65,10 @@ impl Sessions {
         batch
     }
 
+    pub(super) fn is_on_record(&self, session: SessionId) -> bool {
+        self.lock().contains_key(&session)
+    }
+
     pub(super) fn all(&self) -> Vec<(SessionId, v1::HelloRequest)> {
         self.lock().iter().map(|(session, hello)| (*session, hello.clone())).collect()
     }

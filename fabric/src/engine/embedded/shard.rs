@@ -84,12 +84,16 @@ impl<S: Shard> Guarded<S> {
         let mut guard = self.lock();
         let (shard, outcomes) = &mut *guard;
         let mut changes = Changes::new(clock.now());
+        changes.unpublished.reserve(count);
+        outcomes.expect(count);
         let mut results = Vec::with_capacity(count);
         for (identity, request) in requests {
             let former = identity.map_or(Ok(None), |identity| outcomes.find(identity));
             let result = match (request, former) {
-                (Err(refused), _) | (_, Err(refused)) => Err(refused),
-                (Ok(_), Ok(Some(former))) => former,
+                (_, Err(refused)) => Err(refused),
+                // Also when it would be refused by now, because the disk is full: it took effect while there was room.
+                (_, Ok(Some(former))) => former,
+                (Err(refused), Ok(None)) => Err(refused),
                 (Ok(request), Ok(None)) => {
                     let result = shard.apply(request, identity, &mut changes);
                     if let Some(identity) = identity.filter(|_| !is_waiting(&result)) {
@@ -110,7 +114,8 @@ impl<S: Shard> Guarded<S> {
         committer.drive();
     }
 
-    /// Changes the shard outside of any request; `done` gets the events when the change is durable.
+    /// Changes the shard outside of any request; `done` gets the events when the change is durable. A change that tells
+    /// nobody anything is in no hurry: it goes with whatever is committed next.
     pub(super) fn change(
         self: &Arc<Self>,
         committer: &Committer,
@@ -124,9 +129,12 @@ impl<S: Shard> Guarded<S> {
         change(shard, &mut changes);
         settle(shard, outcomes, &mut changes);
         outcomes.write(&mut changes.batch);
+        let tells = !changes.events.is_empty() || !changes.unpublished.is_empty();
         self.defer(committer, changes, move |committed| done(committed.unwrap_or_default()));
         drop(guard);
-        committer.drive();
+        if tells {
+            committer.drive();
+        }
     }
 
     /// Queues the writes. Called under the lock, so that the store sees changes of one object in the order in which they

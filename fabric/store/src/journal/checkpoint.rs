@@ -1,5 +1,6 @@
 //! How changes get from memory to the store.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -9,8 +10,11 @@ use super::layer::{Layer, Spaces};
 use crate::base::Base;
 use crate::{Error, KeyRange, Op, Result, Space, WriteBatch};
 
+/// Changes that are looked at under one lock of the active layer, which holds up commits.
+const LOOK_AHEAD: usize = 64;
+
 /// Bytes that the store is given at once.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 128 << 10;
 
 /// The layers over a store at one moment.
 #[derive(Debug, Clone)]
@@ -45,8 +49,12 @@ struct Work {
     files: Vec<PathBuf>,
     /// The file among them that is not known to be on the disk.
     unsynced: Option<JournalFile>,
+    /// The file that the active layer's changes are in.
+    active: Option<File>,
     bytes: u64,
     due: bool,
+    /// The store is written to.
+    begun: bool,
     stopping: bool,
     failure: Option<Error>,
 }
@@ -118,24 +126,34 @@ impl Checkpoints {
     }
 
     /// Takes up what a start found.
-    pub(super) fn resume(&self, layer: Layer, files: Vec<PathBuf>) {
+    pub(super) fn resume(&self, layer: Layer, files: Vec<PathBuf>, active: &JournalFile) -> Result<()> {
+        self.work().active = Some(active.handle()?);
         if files.is_empty() {
-            return;
+            return Ok(());
         }
         self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = Some(Arc::new(layer));
         let mut work = self.work();
         work.files = files;
         work.due = true;
+        Ok(())
     }
 
-    /// Freezes the active layer, whose changes are in `file`. There must be no frozen one.
-    pub(super) fn freeze(&self, file: JournalFile) {
+    /// Lets what a start found be written down. Whoever starts reads everything first, and would wait for it.
+    pub(super) fn begin(&self) {
+        self.work().begun = true;
+        self.changed.notify_all();
+    }
+
+    /// Freezes the active layer, whose changes are in `file`; those of the next one are in `active`. There must be no
+    /// frozen one.
+    pub(super) fn freeze(&self, file: JournalFile, active: File) {
         let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
         layers.frozen = Some(std::mem::take(&mut layers.active));
         drop(layers);
         let mut work = self.work();
         work.bytes = file.size();
         work.unsynced = Some(file);
+        work.active = Some(active);
         work.due = true;
         self.changed.notify_all();
     }
@@ -169,7 +187,7 @@ impl Checkpoints {
     /// Writes down each layer that is frozen, until it is stopped or fails.
     pub(super) fn run(&self) {
         loop {
-            let waiting = |work: &mut Work| !work.due && !work.stopping;
+            let waiting = |work: &mut Work| !(work.due && work.begun) && !work.stopping;
             let mut work =
                 self.changed.wait_while(self.work(), waiting).unwrap_or_else(PoisonError::into_inner);
             if work.stopping {
@@ -208,23 +226,35 @@ impl Checkpoints {
             file.sync()?;
             self.work().files.push(file.into_path());
         }
-        let Some(layer) = self.layers().frozen else { return Ok(true) };
+        let Layers { active, frozen: Some(layer) } = self.layers() else { return Ok(true) };
         let spaces = layer.read();
-        let mut changes = 0_u64;
+        let (mut changes, mut superseded) = (0_u64, 0_u64);
         if !spaces.is_empty() {
             let mut batch = WriteBatch::new();
             for space in Space::ALL {
-                for (key, change) in spaces.changes(space) {
-                    match &change.value {
-                        Some(value) => batch.put(space, key, value.clone()),
-                        None => batch.delete(space, key),
+                let mut rest = spaces.changes(space).iter();
+                loop {
+                    let mut next: Vec<_> = rest.by_ref().take(LOOK_AHEAD).collect();
+                    if next.is_empty() {
+                        break;
                     }
-                    changes += 1;
-                    if batch.size() >= BATCH_BYTES {
-                        if self.work().stopping {
-                            return Ok(false);
+                    let count = next.len();
+                    // What has changed again by now, as items of a stream that have been read, the store never hears of:
+                    // the active layer has the last word on it, and its file tells so after a crash.
+                    active.read().retain_unchanged(space, &mut next);
+                    superseded += (count - next.len()) as u64;
+                    changes += next.len() as u64;
+                    for (key, change) in next {
+                        match &change.value {
+                            Some(value) => batch.put(space, key, value.clone()),
+                            None => batch.delete(space, key),
                         }
-                        self.base.commit(&[std::mem::take(&mut batch)])?;
+                        if batch.size() >= BATCH_BYTES {
+                            if self.work().stopping {
+                                return Ok(false);
+                            }
+                            self.base.commit(&[std::mem::take(&mut batch)])?;
+                        }
                     }
                 }
             }
@@ -232,11 +262,17 @@ impl Checkpoints {
             self.base.sync()?;
         }
         drop(spaces);
+        if superseded > 0 {
+            // Else a loss of power could leave neither the former change nor the one that superseded it.
+            let active = self.work().active.as_ref().map(File::try_clone).transpose();
+            let synced = active.and_then(|active| active.map_or(Ok(()), |active| active.sync_data()));
+            synced.map_err(|error| Error::io("flushing the journal", &error))?;
+        }
         let files = std::mem::take(&mut self.work().files);
         files::remove(&files)?;
         // Last, so that no reader finds a change neither here nor there.
         self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = None;
-        tracing::debug!(changes, elapsed = ?start.elapsed(), "wrote a checkpoint");
+        tracing::debug!(changes, superseded, elapsed = ?start.elapsed(), "wrote a checkpoint");
         Ok(true)
     }
 }

@@ -73,6 +73,13 @@ impl JournalFile {
             .map_err(|error| Error::io(format!("flushing the journal file {}", self.path.display()), &error))
     }
 
+    /// The file once more, to flush it from elsewhere.
+    pub(super) fn handle(&self) -> Result<File> {
+        self.file
+            .try_clone()
+            .map_err(|error| Error::io(format!("opening the journal file {}", self.path.display()), &error))
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.size
     }

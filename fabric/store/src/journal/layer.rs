@@ -68,6 +68,15 @@ impl Spaces {
         &self.0[space.index()]
     }
 
+    /// Leaves the changes of the layer below on which this one does not have the last word. It does not on those of a
+    /// key that is new here: once deleted, this layer forgets it, and counts on its not being below.
+    pub(super) fn retain_unchanged(&self, space: Space, others: &mut Vec<(&Box<[u8]>, &Change)>) {
+        let changes = &self.0[space.index()];
+        if !changes.is_empty() {
+            others.retain(|(key, _)| changes.get(&***key).is_none_or(|change| change.new));
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(BTreeMap::is_empty)
     }

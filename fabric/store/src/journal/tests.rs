@@ -323,6 +323,68 @@ fn a_checkpoint_cut_short_is_made_up_for() {
 }
 
 #[test]
+fn what_changes_again_before_a_checkpoint_comes_to_it_is_not_written_down() {
+    let folder = temporary();
+    let base = Arc::<Base>::default();
+    base.hold(true);
+    let store = open(folder.path(), &base);
+    // Larger than a batch of a checkpoint: it is held at this one, before it has looked at the later keys.
+    put(&store, &[0], vec![0; 1 << 20]);
+    for number in 1..=200_u8 {
+        put(&store, &[number], "former");
+    }
+    rotate(&store);
+    let mut batch = WriteBatch::new();
+    batch.put_slice(Space::Lists, &[90], b"latter");
+    for number in 100..=200_u8 {
+        batch.delete(Space::Lists, &[number]);
+    }
+    store.commit(&[batch]).unwrap();
+    base.hold(false);
+    store.checkpoints.wait_until_idle().unwrap();
+    assert_eq!(base.puts.load(Ordering::SeqCst), 99, "keys 0 to 99, without 90");
+    let check = |store: &dyn Store| {
+        assert_eq!(keys(store), (0..100_u8).map(|number| vec![number]).collect::<Vec<_>>());
+        assert_eq!(store.get(Space::Lists, &[90]).unwrap().unwrap(), "latter");
+    };
+    check(&store);
+    // As after a crash.
+    drop(store);
+    let store = open(folder.path(), &base);
+    check(&store);
+    store.close().unwrap();
+    check(&base.store);
+}
+
+#[test]
+fn a_key_that_is_made_anew_does_not_keep_its_former_deletion_from_the_store() {
+    let folder = temporary();
+    let base = Arc::<Base>::default();
+    let store = open(folder.path(), &base);
+    put(&store, &[150], "old");
+    rotate(&store);
+    store.checkpoints.wait_until_idle().unwrap();
+    assert!(base.store.get(Space::Lists, &[150]).unwrap().is_some());
+    base.hold(true);
+    // Held at this one, as above.
+    put(&store, &[0], vec![0; 1 << 20]);
+    for number in 1..=100_u8 {
+        put(&store, &[number], "other");
+    }
+    delete(&store, &[150]);
+    rotate(&store);
+    let mut batch = WriteBatch::new();
+    batch.put_new(Space::Lists, &[150], Bytes::from_static(b"new"));
+    store.commit(&[batch]).unwrap();
+    base.hold(false);
+    store.checkpoints.wait_until_idle().unwrap();
+    delete(&store, &[150]);
+    assert_eq!(store.get(Space::Lists, &[150]).unwrap(), None, "the old value is back");
+    store.close().unwrap();
+    assert_eq!(base.store.get(Space::Lists, &[150]).unwrap(), None);
+}
+
+#[test]
 fn commits_wait_for_a_checkpoint_that_lags_too_far_behind() {
     let folder = temporary();
     let base = Arc::<Base>::default();

@@ -62,6 +62,7 @@
 //! | 4 cancel | `u64` request to give up; a call is cancelled with it | |
 //! | 5 stop | take no more calls; shutdown comes when those in flight are over | |
 //! | 6 release all | give back what is in flight | |
+//! | 7 grant | `u64` how many executions more to take, of a worker whose concurrency is 0 | |
 //! | 10 call | `invocation`, `timeout`, `text` agent, `text` instance, `text` delegate, `[value]` arguments, `headers` | 1 |
 //! | 11 start instance | `invocation`, `timeout`, `text` agent, `text` instance, `text` owner, `[value]` arguments, `headers` | 3 |
 //! | 12 stop instance | `text` instance, `bool` force, `timeout` | 2: whether it existed |
@@ -80,7 +81,8 @@
 //! | 31 write items | `u64` writer, `bool` with keys, `[i64 key if so, value]`: submit no more for that writer until it is answered | 0, when there is room for more |
 //! | 32 flush writer | `u64` writer | 0, when everything is in the stream |
 //! | 33 close writer | `u64` writer | |
-//! | 35 attach listener | `u64` listener (the binding's number), `text` stream, `text` name, `text` owner, `u8` from (0 latest, 1 beginning, 2 key), `i64` key, `u64` window in items, `u64` in bytes (0: the usual), `bool` local to data | 6 |
+//! | 34 write item | `text` stream, `value`: apart from any writer | 2: its key |
+//! | 35 attach listener | `u64` listener (the binding's number), `text` stream, `text` name, `text` owner, `u8` from (0 latest, 1 beginning, 2 key), `i64` key, `u64` window in items, `u64` in bytes (0: the usual), `bool` local to data: ask for items when it is answered, not before | 6 |
 //! | 36 next items | `u64` listener: what came last is processed | 4 or 5; an error ends the listener |
 //! | 37 processed | `u64` listener, `i64` key: through that one | |
 //! | 38 detach listener | `u64` listener | |

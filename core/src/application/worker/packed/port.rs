@@ -39,6 +39,8 @@ struct Shared {
     fabric: Fabric,
     /// `None` for a program that is no agent.
     worker: Option<Worker>,
+    /// Whether the worker's events come here; otherwise they come to the port that this one is beside of.
+    events: bool,
     // A std mutex: held while bytes are read and written, never across an await.
     state: Mutex<State>,
 }
@@ -72,13 +74,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Port {
     /// For a program that is no agent: requests and their completions only.
     pub fn new(fabric: Fabric) -> Self {
-        Port { shared: Arc::new(Shared { fabric, worker: None, state: Mutex::default() }) }
+        Port { shared: Arc::new(Shared::new(fabric, None, false)) }
     }
 
     /// Serves an agent. Must be called within a tokio runtime.
     pub fn serve(fabric: Fabric, options: WorkerOptions) -> Result<Self> {
         let worker = Worker::over(Arc::new(Connection::new(fabric.clone())), options)?;
-        Ok(Port { shared: Arc::new(Shared { fabric, worker: Some(worker), state: Mutex::default() }) })
+        Ok(Port { shared: Arc::new(Shared::new(fabric, Some(worker), true)) })
+    }
+
+    /// A port with queues of its own for requests on behalf of the same invocations: for a thread that waits for its
+    /// answer by itself, or another event loop. The worker's events stay where they are.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let shared = &self.shared;
+        Port { shared: Arc::new(Shared::new(shared.fabric.clone(), shared.worker.clone(), false)) }
+    }
+
+    /// A writer that was opened here (operation 30), for a binding that can write item after item without a batch of its
+    /// own. What was written through either way is in one order.
+    pub fn writer(&self, writer: u64) -> Option<Arc<Writer>> {
+        lock(&self.shared.state).writers.get(&writer).cloned()
     }
 
     /// The connection: for ids, and for what needs no event loop.
@@ -137,9 +153,14 @@ impl Port {
 }
 
 impl Shared {
+    fn new(fabric: Fabric, worker: Option<Worker>, events: bool) -> Self {
+        Shared { fabric, worker, events, state: Mutex::default() }
+    }
+
     /// Collects what has come.
     fn gather(&self, state: &mut State, poller: &mut Poller<'_>) {
         if let Some(worker) = &self.worker
+            && self.events
             && !state.over
         {
             while let Poll::Ready(events) = worker.poll_events(poller) {
@@ -205,6 +226,10 @@ impl Shared {
                 self.worker()?.release_all();
                 return Ok(None);
             }
+            7 => {
+                self.worker()?.grant(record.u64()?);
+                return Ok(None);
+            }
             10 | 11 => {
                 let context = record_context(self, record)?;
                 match operation {
@@ -239,6 +264,7 @@ impl Shared {
                 self.open_writer(state, record)?;
                 return Ok(None);
             }
+            34 => request::write_item(record, fabric)?,
             31..=33 => return write(state, operation, record),
             35 => self.attach_listener(state, record)?,
             36..=38 => return listen(state, operation, record),

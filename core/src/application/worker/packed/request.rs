@@ -188,6 +188,11 @@ pub(super) fn stream(
     })
 }
 
+pub(super) fn write_item(cursor: &mut Cursor, fabric: &Fabric) -> Result<Answering> {
+    let (stream, value) = (cursor.text()?, cursor.bytes()?);
+    Ok(with(fabric.write_items(stream, bytes::Bytes::new(), [value]), Answer::Number))
+}
+
 pub(super) fn create_dictionary(cursor: &mut Cursor, fabric: &Fabric) -> Result<Answering> {
     let (dictionary, owner) = (cursor.text()?, cursor.optional_text()?);
     let indexed_fields = cursor.list(Cursor::text)?;

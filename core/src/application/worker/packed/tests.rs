@@ -128,6 +128,40 @@ async fn a_binding_answers_calls_in_batches() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_worker_of_no_concurrency_takes_what_it_is_granted() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let options = WorkerOptions {
+        agent: "Adder".into(),
+        delegates: vec!["Add".into()],
+        settings: crate::AgentSettings { concurrency: 0, ..Default::default() },
+        ..WorkerOptions::default()
+    };
+    let port = Port::serve(Fabric::connect(fabric.settings()).await?, options)?;
+    let client = fabric.connect().await?;
+    let _calls: Vec<_> = (0..5)
+        .map(|number| {
+            client.fabric().call_execution(NewExecution {
+                agent: "Adder".into(),
+                instance: "one".into(),
+                delegate: "Add".into(),
+                ..NewExecution::new(format!("call {number}"))
+            })
+        })
+        .collect();
+    // More come although none has been completed, and none comes that was not asked for.
+    for granted in [1, 2] {
+        submit(&port, 7, 0, |packer| packer.u64(granted))?;
+        let mut taken = 0;
+        while taken < granted {
+            taken += drained(&port).await?.len() as u64;
+        }
+        assert_eq!(taken, granted);
+        assert!(port.drain(1 << 20).is_empty());
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn failures_and_cancellations_cross() -> Result<()> {
     let fabric = Embedded::temporary().await?;
     let port = adder(&fabric).await?;
@@ -246,6 +280,28 @@ async fn items_are_written_and_read_in_batches() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_item_is_written_and_its_key_told() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let stream = fabric.connect().await?.blank_stream().persistent().create().await?.stream;
+    let port = Port::new(Fabric::connect(fabric.settings()).await?);
+    submit(&port, 34, 1, |packer| (packer.text(&stream), packer.bytes(&[7])).1)?;
+    let mut written = answer(&port, 1).await?;
+    assert_eq!(written.u8()?, 2);
+    let key = written.i64()?;
+    submit(&port, 27, 2, |packer| {
+        packer.u64(0);
+        packer.text(&stream);
+        packer.bool(false);
+        packer.i64(0);
+        packer.u32(10);
+    })?;
+    let mut page = answer(&port, 2).await?;
+    assert_eq!((page.u8()?, page.u32()?, page.list(Cursor::i64)?), (12, 1, vec![key]));
+    assert_eq!(page.bytes()?.as_ref(), [1, 7]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_generator_of_a_binding_fills_its_stream() -> Result<()> {
     let fabric = Embedded::temporary().await?;
     let port = adder(&fabric).await?;
@@ -279,6 +335,53 @@ async fn a_generator_of_a_binding_fills_its_stream() -> Result<()> {
     let mut items = client.sync_scope(|| stream.replay_all().items::<u8>());
     assert_eq!((items.try_next().await?, items.try_next().await?), (Some(1), Some(2)));
     assert_eq!(items.try_next().await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_port_beside_asks_on_behalf_of_the_same_invocations() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let port = adder(&fabric).await?;
+    let client = fabric.connect().await?;
+    let call = {
+        let client = client.clone();
+        tokio::spawn(async move { client.call_agent::<i64>(&Agent::new("Adder", "one"), "Add", ()).await })
+    };
+    let mut events = drained(&port).await?;
+    assert_eq!(events[0].u8()?, 1);
+    let outer = activation(&mut events[0])?.invocation;
+    let beside = port.beside();
+    submit(&beside, 10, 1, |packer| {
+        packer.u64(outer);
+        packer.u64(0);
+        ["Adder", "one", "Count"].map(|text| packer.text(text));
+        packer.count(0);
+        packer.count(0);
+    })?;
+    // The inner call arrives at the worker, and its answer where it was asked.
+    let mut events = drained(&port).await?;
+    assert_eq!(events[0].u8()?, 1);
+    let inner = activation(&mut events[0])?;
+    assert_eq!(inner.delegate, "Count");
+    submit(&port, 1, 0, |packer| {
+        (packer.u64(inner.invocation), packer.values(&[Bytes::from_static(&[7])])).1
+    })?;
+    let mut answer = answer(&beside, 1).await?;
+    assert_eq!((answer.u8()?, answer.values()?), (1, vec![Bytes::from_static(&[7])]));
+    // It is a child: it would have been cancelled with the outer one.
+    submit(&port, 1, 0, |packer| (packer.u64(outer), packer.values(&[Bytes::from_static(&[8])])).1)?;
+    assert_eq!(call.await.expect("no panic")?, 8);
+    // A writer that was opened in a batch can be used without one.
+    let stream = client.blank_stream().persistent().create().await?;
+    submit(&beside, 30, 0, |packer| {
+        (packer.u64(0), packer.u64(5), packer.text(&stream.stream), packer.u64(0)).3
+    })?;
+    let writer = beside.writer(5).expect("it is open");
+    assert!(writer.try_write(Some(3), &[9])?);
+    writer.flush().await?;
+    assert!(beside.writer(6).is_none());
+    let mut items = client.sync_scope(|| stream.replay_all().entries::<u8>());
+    assert_eq!(items.try_next().await?, Some((3, 9)));
     Ok(())
 }
 

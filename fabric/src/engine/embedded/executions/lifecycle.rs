@@ -6,7 +6,7 @@ use perper_proto::{Reason, v1};
 use perper_store::Space;
 use prost::Message;
 
-use super::record::{CreatedRecord, EndRecord, Facts, Part, execution, headers, key};
+use super::record::{CreatedRecord, EndRecord, Facts, Part, headers, key};
 use super::table::{Slot, State};
 use super::{Changes, Executions, Unpublished, remove_from, remove_from_ordered};
 use crate::engine::{EndReason, Ended, Event, Execution, Outcome, SessionId, Timestamp};
@@ -17,7 +17,7 @@ const REGISTRY: &str = "Registry";
 impl Executions {
     pub(super) fn create(
         &mut self,
-        mut request: v1::CreateExecutionRequest,
+        request: v1::CreateExecutionRequest,
         caller: Option<SessionId>,
         changes: &mut Changes<Unpublished>,
     ) -> Outcome {
@@ -66,6 +66,13 @@ impl Executions {
                     .with("instance", &request.instance));
             }
             incarnation = instance.execution.incarnation;
+        } else if self.tombstones.contains_key(request.instance.as_str()) {
+            return Err(Reason::InstanceStopping
+                .error(format!(
+                    "instance {:?} was stopped, or did not start, and takes no calls",
+                    request.instance
+                ))
+                .with("instance", &request.instance));
         }
 
         let number = self.table.next_number();
@@ -79,11 +86,10 @@ impl Executions {
                 name
             }
         };
-        // The record keeps the request as it came, so it must be made before the parts move out of it.
-        request.identity = None;
-        let execution = execution(request.clone(), facts, &mut intern);
-        let record = CreatedRecord::new(&execution, request);
+        let record = CreatedRecord::new(&facts, request);
         changes.batch.put(Space::Executions, &key(number, Part::Created), record.encode_to_vec().into());
+        // From the record, so that the parts of the request move into the execution uncopied.
+        let execution = record.into_execution(number, &mut intern);
         self.insert(Slot::new(execution), parent_number);
         changes.unpublished.push(Unpublished::Created(number));
         created(true)
@@ -131,6 +137,10 @@ impl Executions {
             });
         };
         let Some(slot) = self.table.get(number) else { return Err(self.missing(id)) };
+        if is_instance(slot) {
+            // It stands for the instance, which runs until it is stopped.
+            return Err(lost(id));
+        }
         let allowed = if request.reservation.is_empty() {
             if !slot.execution.manual {
                 return Err(Reason::NotManual
@@ -142,7 +152,7 @@ impl Executions {
             }
             slot.ended().is_none()
         } else {
-            &*slot.execution.agent != REGISTRY && slot.is_pending() && slot.is_held_by(&request.reservation)
+            slot.is_pending() && slot.is_held_by(&request.reservation)
         };
         if !allowed {
             return Err(lost(id));
@@ -203,7 +213,7 @@ impl Executions {
         if let Some(caller) = &execution.caller {
             remove_from(&mut self.callers, caller, number);
         }
-        if let Some((parent, _)) = &execution.parent
+        if let Some((parent, _)) = execution.parent.as_deref()
             && let Some(parent) = self.table.number_of(parent)
         {
             remove_from(&mut self.children, &parent, number);
@@ -219,7 +229,7 @@ impl Executions {
             .iter()
             .filter_map(|child| self.table.get(*child))
             .filter(|child| {
-                child.execution.parent.as_ref().is_none_or(|(_, token)| Some(&token[..]) != standing)
+                child.execution.parent.as_deref().is_none_or(|(_, token)| Some(&token[..]) != standing)
             })
             .map(|child| Arc::clone(&child.execution.id))
             .collect();
@@ -228,7 +238,11 @@ impl Executions {
         }
     }
 
-    pub(super) fn forget(&mut self, id: &str, changes: &mut Changes<Unpublished>) -> Outcome {
+    pub(in crate::engine::embedded) fn forget(
+        &mut self,
+        id: &str,
+        changes: &mut Changes<Unpublished>,
+    ) -> Outcome {
         let Some(number) = self.table.number_of(id) else {
             // Forgotten already, which is what was asked for.
             return if self.tombstones.contains_key(id) { Ok(None) } else { Err(self.missing(id)) };
@@ -274,14 +288,21 @@ impl Executions {
         }
     }
 
-    pub(super) fn begin_stop(&mut self, id: &str, changes: &mut Changes<Unpublished>) -> Outcome {
+    pub(super) fn begin_stop(
+        &mut self,
+        id: &str,
+        force: bool,
+        changes: &mut Changes<Unpublished>,
+    ) -> Outcome {
         let slot = self.table.number_of(id).and_then(|number| self.table.get_mut(number));
         let Some(slot) = slot.filter(|slot| is_instance(slot)) else {
             return Err(Reason::NotFound.error(format!("there is no instance {id:?}")).with("instance", id));
         };
-        if !slot.stopping {
+        if !slot.stopping || (force && !slot.forced) {
             slot.stopping = true;
-            changes.batch.put_slice(Space::Executions, &key(slot.execution.number, Part::Stopping), &[]);
+            slot.forced |= force;
+            let forced: &[u8] = if slot.forced { &[1] } else { &[] };
+            changes.batch.put_slice(Space::Executions, &key(slot.execution.number, Part::Stopping), forced);
         }
         Ok(None)
     }
@@ -290,7 +311,7 @@ impl Executions {
         let Some(slot) = self.table.find(&request.execution) else {
             return Err(self.missing(&request.execution));
         };
-        let execution = Some(super::scan::view(slot).to_message(now, request.summary));
+        let execution = Some(super::scan::view_now(slot).to_message(now, request.summary));
         Ok(Some(v1::response::Response::GetExecution(v1::GetExecutionResponse { execution })))
     }
 }
@@ -311,7 +332,7 @@ pub(super) fn is_instance(slot: &Slot) -> bool {
 
 /// Whether a create asks for what exists. The deadline is stamped once, so a repeat does not compare it.
 fn same_content(existing: &Execution, request: &v1::CreateExecutionRequest) -> bool {
-    let parent = existing.parent.as_ref().map(|(id, token)| (&**id, &token[..]));
+    let parent = existing.parent.as_deref().map(|(id, token)| (&**id, &token[..]));
     let owner = existing.owner.as_deref().unwrap_or_default();
     *existing.agent == *request.agent
         && *existing.instance == *request.instance

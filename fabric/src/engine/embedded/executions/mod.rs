@@ -90,7 +90,7 @@ impl Shard for Executions {
             ExecutionRequest::Forget(id) => self.forget(&id, changes),
             ExecutionRequest::Expire(id) => self.expire(&id, changes),
             ExecutionRequest::Get(request) => self.get(&request, changes.now),
-            ExecutionRequest::BeginStop(id) => self.begin_stop(&id, changes),
+            ExecutionRequest::BeginStop { instance, force } => self.begin_stop(&instance, force, changes),
         }
     }
 
@@ -123,6 +123,9 @@ impl Shard for Executions {
                 }
                 Unpublished::Ended(ended) => {
                     self.tally.ended[end_of(&ended) as usize] += 1;
+                    if let Some(slot) = self.table.get_mut(ended.execution.number) {
+                        slot.end_committed = true;
+                    }
                     events.push(Event::Ended(ended));
                 }
                 Unpublished::Removed(execution) => events.push(Event::Removed(execution)),

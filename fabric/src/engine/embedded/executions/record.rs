@@ -7,6 +7,7 @@ use bytes::Bytes;
 use perper_proto::v1;
 use prost::Message;
 
+use crate::engine::embedded::token::group_hash;
 use crate::engine::{EndReason, Ended, Execution, SessionId, Timestamp};
 
 /// What a key holds. Numbers are on disk, so they never change.
@@ -19,9 +20,9 @@ pub(super) enum Part {
     End = 1,
     /// Present once a stream's execution may run.
     Started = 2,
-    /// Present once an instance is being stopped.
+    /// Present once an instance is being stopped; with one byte if its Stop is not to be called.
     Stopping = 3,
-    /// Attempts, once there was more than one.
+    /// Attempts that were lost, for each work group: a hash of its name, and the number.
     Attempts = 4,
 }
 
@@ -46,6 +47,26 @@ pub(super) fn read_key(key: &[u8]) -> Option<(u64, Part)> {
     Some((u64::from_be_bytes(*number), Part::from_number(*part)?))
 }
 
+/// Attempts by work group, as their part holds them.
+pub(super) fn write_attempts(groups: impl Iterator<Item = (u64, u32)>) -> Vec<u8> {
+    groups
+        .flat_map(|(group, attempts)| [&group.to_be_bytes()[..], &attempts.to_be_bytes()].concat())
+        .collect()
+}
+
+pub(super) fn read_attempts(bytes: &[u8]) -> Option<Vec<(u64, u32)>> {
+    // Before work groups were told apart: the number alone, for all of them.
+    if let Ok(attempts) = bytes.try_into() {
+        return Some(vec![(group_hash(""), u32::from_be_bytes(attempts))]);
+    }
+    let (groups, rest) = bytes.as_chunks::<12>();
+    let read = |group: &[u8; 12]| {
+        let (group, attempts) = group.split_first_chunk::<8>()?;
+        Some((u64::from_be_bytes(*group), u32::from_be_bytes(attempts.try_into().ok()?)))
+    };
+    groups.iter().map(read).collect::<Option<Vec<_>>>().filter(|_| rest.is_empty())
+}
+
 /// The execution as it was created.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct CreatedRecord {
@@ -62,17 +83,15 @@ pub(super) struct CreatedRecord {
 }
 
 impl CreatedRecord {
-    /// `request` is what `execution` was made from.
-    pub(super) fn new(execution: &Execution, mut request: v1::CreateExecutionRequest) -> Self {
+    /// The record of an execution that is made from `request`.
+    pub(super) fn new(facts: &Facts, mut request: v1::CreateExecutionRequest) -> Self {
         request.identity = None;
         Self {
             request: Some(request),
-            incarnation: execution.incarnation,
-            created: execution.created.0,
-            deadline: execution.deadline.map_or(0, |deadline| deadline.0),
-            caller: execution
-                .caller
-                .map_or_else(Bytes::new, |caller| Bytes::copy_from_slice(&caller.to_bytes())),
+            incarnation: facts.incarnation,
+            created: facts.created.0,
+            deadline: facts.deadline.map_or(0, |deadline| deadline.0),
+            caller: facts.caller.map_or_else(Bytes::new, |caller| Bytes::copy_from_slice(&caller.to_bytes())),
         }
     }
 
@@ -113,7 +132,9 @@ pub(super) fn execution(
         delegate: intern(&request.delegate),
         arguments: request.arguments.iter().map(detach).collect(),
         headers: request.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        parent: request.parent.map(|parent| (Arc::from(parent.execution), detach(&parent.reservation))),
+        parent: request
+            .parent
+            .map(|parent| Box::new((Arc::from(parent.execution), detach(&parent.reservation)))),
         owner: request.owner.filter(|owner| !owner.instance.is_empty()).map(|owner| intern(&owner.instance)),
         caller: facts.caller,
         created: facts.created,
@@ -121,7 +142,6 @@ pub(super) fn execution(
         linked_stream: (!request.linked_stream.is_empty()).then(|| Arc::from(request.linked_stream)),
         starts_on_listener: request.starts_on_listener,
         manual: request.manual,
-        capability: detach(&request.capability),
     }
 }
 

@@ -7,7 +7,8 @@ use perper_store::{Direction, Error, ErrorKind, KeyRange, Result, Space, Store};
 use prost::Message;
 
 use super::Executions;
-use super::record::{CreatedRecord, EndRecord, Part, read_key};
+use super::lifecycle::is_instance;
+use super::record::{CreatedRecord, EndRecord, Part, read_attempts, read_key};
 use super::table::{Holder, Slot, State};
 use crate::engine::Event;
 
@@ -50,7 +51,7 @@ impl Executions {
     }
 
     fn restore(&mut self, slot: Slot) {
-        let parent = slot.execution.parent.as_ref().and_then(|(parent, _)| self.table.number_of(parent));
+        let parent = slot.execution.parent.as_deref().and_then(|(parent, _)| self.table.number_of(parent));
         if slot.is_pending() {
             let agent = Arc::clone(&slot.execution.agent);
             self.pending.entry(agent).or_default().insert(slot.execution.number);
@@ -67,15 +68,20 @@ impl Executions {
             .collect()
     }
 
-    /// What the observer of a new boot must know: attached calls whose parent is gone, and ends that time must take.
+    /// What the observer of a new boot must know: attached calls whose parent is gone, ends that time must take, and
+    /// instances that are being stopped.
     pub(in crate::engine::embedded) fn recovery_events(&self) -> Vec<Event> {
         let mut orphaned = Vec::new();
         let mut events = Vec::new();
         for slot in self.table.numbers_after(0).filter_map(|number| self.table.get(number)) {
+            if is_instance(slot) && (slot.stopping || slot.ended().is_some()) {
+                let force = slot.forced || slot.ended().is_some();
+                events.push(Event::Stopping { instance: Arc::clone(&slot.execution), force });
+            }
             match slot.ended() {
                 Some(ended) => events.push(Event::Ended(Arc::clone(ended))),
                 None => {
-                    let parent = slot.execution.parent.as_ref().map(|(parent, _)| self.table.find(parent));
+                    let parent = slot.execution.parent.as_deref().map(|(parent, _)| self.table.find(parent));
                     if parent.is_some_and(|parent| parent.is_none_or(|parent| !parent.is_pending())) {
                         orphaned.push(Arc::clone(&slot.execution.id));
                     } else if slot.execution.deadline.is_some() {
@@ -91,25 +97,43 @@ impl Executions {
     }
 }
 
+#[cfg(test)]
+impl Executions {
+    /// Attached calls of attempts that are over, of executions that are not.
+    pub(in crate::engine::embedded) fn unswept(&self) -> Vec<Event> {
+        let over = |number: &u64| {
+            let child = self.table.get(*number)?;
+            let (parent, token) = child.execution.parent.as_deref()?;
+            let parent = self.table.find(parent)?;
+            (parent.is_pending() && !parent.is_held_by(token)).then(|| Arc::clone(&child.execution.id))
+        };
+        let orphans: Vec<_> = self.children.values().flatten().filter_map(over).collect();
+        if orphans.is_empty() { Vec::new() } else { vec![Event::Orphaned(orphans)] }
+    }
+}
+
 fn read_part(slot: &mut Slot, part: Part, value: Bytes) -> Option<()> {
     match part {
         Part::Created => return None,
         Part::End => {
             let ended = EndRecord::decode(value).ok()?.into_ended(Arc::clone(&slot.execution))?;
             slot.state = State::Ended(Arc::new(ended));
+            slot.end_committed = true;
         }
         Part::Started => {
             if matches!(slot.state, State::Waiting) {
                 slot.state = State::Pending;
             }
         }
-        Part::Stopping => slot.stopping = true,
+        Part::Stopping => {
+            slot.stopping = true;
+            slot.forced = !value.is_empty();
+        }
         Part::Attempts => {
             slot.attempted = true;
-            let attempts = u32::from_be_bytes(value[..].try_into().ok()?);
-            // The default work group's: others begin anew after a restart, which only makes them more patient.
-            let group = super::super::token::group_hash("");
-            slot.holders.push(Holder { group, current: None, attempts });
+            for (group, attempts) in read_attempts(&value)? {
+                slot.holders.push(Holder { group, current: None, attempts });
+            }
         }
     }
     Some(())

@@ -7,7 +7,7 @@ use perper_proto::v1;
 use perper_store::Space;
 
 use super::lifecycle::lost;
-use super::record::{Part, key};
+use super::record::{Part, key, write_attempts};
 use super::table::Holder;
 use super::{Changes, Executions, Unpublished, remove_from};
 use crate::engine::embedded::token::{Token, execution_of, group_hash};
@@ -150,7 +150,9 @@ impl Executions {
                 continue;
             }
             slot.attempted = true;
-            changes.batch.put_slice(Space::Executions, &key(number, Part::Attempts), &attempts.to_be_bytes());
+            let groups = slot.holders.iter().map(|holder| (holder.group, holder.attempts));
+            let record = write_attempts(groups);
+            changes.batch.put_slice(Space::Executions, &key(number, Part::Attempts), &record);
             self.reopen(number, changes);
         }
     }

@@ -9,7 +9,17 @@ use super::record::headers;
 use super::table::{Slot, State};
 use crate::engine::{ExecutionQuery, ExecutionView, Held, SessionId, Timestamp};
 
-pub(super) fn view(slot: &Slot) -> ExecutionView {
+/// An execution as it is in memory, for answers that wait until that is durable.
+pub(super) fn view_now(slot: &Slot) -> ExecutionView {
+    view_with_end(slot, true)
+}
+
+/// An execution as far as it is durable.
+fn view(slot: &Slot) -> ExecutionView {
+    view_with_end(slot, slot.end_committed)
+}
+
+fn view_with_end(slot: &Slot, end_shown: bool) -> ExecutionView {
     let held: Vec<Held> = slot
         .holders
         .iter()
@@ -19,16 +29,17 @@ pub(super) fn view(slot: &Slot) -> ExecutionView {
         .collect();
     let state = match slot.state {
         State::Waiting => v1::ExecutionState::Waiting,
-        State::Pending if held.is_empty() => v1::ExecutionState::Pending,
-        State::Pending => v1::ExecutionState::Reserved,
-        State::Ended(_) => v1::ExecutionState::Completed,
+        State::Ended(_) if end_shown => v1::ExecutionState::Completed,
+        // Who held one that has just ended is not known any more.
+        State::Pending | State::Ended(_) if held.is_empty() => v1::ExecutionState::Pending,
+        State::Pending | State::Ended(_) => v1::ExecutionState::Reserved,
     };
     ExecutionView {
         execution: Arc::clone(&slot.execution),
         state,
         attempt: slot.attempts(),
         held,
-        ended: slot.ended().cloned(),
+        ended: slot.ended().filter(|_| end_shown).cloned(),
         stopping: slot.stopping,
     }
 }
@@ -52,7 +63,7 @@ impl ExecutionView {
             // The reservation is a secret of the parent's worker.
             parent: execution
                 .parent
-                .as_ref()
+                .as_deref()
                 .map(|(id, _)| v1::Parent { execution: id.to_string(), reservation: Default::default() }),
             owner: execution.owner.as_ref().map(|owner| v1::Owner { instance: owner.to_string() }),
             age_ms: now.0.saturating_sub(execution.created.0),

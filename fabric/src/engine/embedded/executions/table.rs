@@ -11,8 +11,12 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// Its creation is durable.
     pub(super) committed: bool,
+    /// Its end is durable. Until then scans show it as it was.
+    pub(super) end_committed: bool,
     /// (Of an instance:) takes no new calls.
     pub(super) stopping: bool,
+    /// Its Stop is not to be called.
+    pub(super) forced: bool,
     /// Attempts are on record in the store.
     pub(super) attempted: bool,
     /// One for each work group that has, or had, it reserved. Nearly always none or one.
@@ -48,7 +52,9 @@ impl Slot {
             execution: Arc::new(execution),
             state,
             committed: false,
+            end_committed: false,
             stopping: false,
+            forced: false,
             attempted: false,
             holders: Vec::new(),
         }

@@ -8,7 +8,7 @@ use super::replay::read_entry;
 use super::table::{Packed, Slot};
 use super::{Streams, storage_failed};
 use crate::engine::embedded::shard::Guarded;
-use crate::engine::{Items, ReadItems, Result};
+use crate::engine::{Items, ReadItems, Result, listener_removed, taken_over};
 
 /// Items from a key on. Whoever keeps up is served from memory; whoever does not reads the store, outside the lock.
 pub(in crate::engine::embedded) fn read_items(
@@ -43,6 +43,13 @@ impl Streams {
     /// Reads on in the tail, if that is where the page goes on.
     fn read_tail(&self, request: &ReadItems, page: &mut Option<Page>) -> Result<Next> {
         let slot = self.table.find(&request.stream).ok_or_else(|| self.missing(&request.stream))?;
+        if let Some((listener, epoch)) = &request.listener {
+            match slot.listeners.get(listener) {
+                None => return Err(listener_removed(&request.stream, listener)),
+                Some(record) if record.epoch != *epoch => return Err(taken_over(&request.stream, listener)),
+                Some(_) => {}
+            }
+        }
         let page = page.get_or_insert_with(|| Page::new(slot, request));
         page.visible = slot.committed_items;
         page.skips_gaps = slot.end_committed;

@@ -147,7 +147,7 @@ impl Fixture {
 
     pub(super) fn read(&self, from_key: i64, max_items: u64, max_bytes: u64) -> Items {
         let (sender, receiver) = mpsc::channel();
-        let request = ReadItems { stream: Arc::from("s"), from_key, max_items, max_bytes };
+        let request = ReadItems { stream: Arc::from("s"), listener: None, from_key, max_items, max_bytes };
         self.engine().read_items(request, Box::new(move |items| sender.send(items).unwrap()));
         receiver.recv().unwrap().unwrap()
     }

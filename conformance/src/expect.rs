@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use perper_conformance::from_json;
 use serde_json::{Value as Json, json};
 
+use crate::from_json;
+
 /// What a scenario has named.
-pub(crate) type Names = BTreeMap<String, Json>;
+pub type Names = BTreeMap<String, Json>;
 
 /// Puts what is named in the place of each text `$name`.
-pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
+pub fn resolve(json: &Json, names: &Names) -> Result<Json> {
     Ok(match json {
         Json::String(text) => match text.strip_prefix('$') {
             Some(name) => {
@@ -22,6 +23,15 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
             elements.iter().map(|element| resolve(element, names)).collect::<Result<_>>()?
         }
         Json::Object(object) => {
+            if let Some(made) = made(object)? {
+                return Ok(made);
+            }
+            // An element: {$at: [$entry, 0]}.
+            if let Some(at) = object.get("$at") {
+                let at = resolve(at, names)?;
+                let index = at[1].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+                return at[0].get(index).cloned().with_context(|| format!("there is no element {at}"));
+            }
             // A reference with other options: {$with: $stream, start: 5}.
             if let Some(base) = object.get("$with") {
                 let mut base = resolve(base, names)?;
@@ -37,8 +47,28 @@ pub(crate) fn resolve(json: &Json, names: &Names) -> Result<Json> {
     })
 }
 
+/// Values too large to be written down: `{$repeat: text, times: 2000}`, `{$range: [0, 1000]}`, and `{$nest: 20}`, arrays
+/// in arrays.
+fn made(object: &serde_json::Map<String, Json>) -> Result<Option<Json>> {
+    let number = |json: &Json| json.as_u64().and_then(|number| usize::try_from(number).ok());
+    if let Some(text) = object.get("$repeat") {
+        let times = object.get("times").and_then(number).context("$repeat has a number of times")?;
+        return Ok(Some(json!(text.as_str().context("$repeat takes text")?.repeat(times))));
+    }
+    if let Some(range) = object.get("$range") {
+        let [from, to] =
+            serde_json::from_value::<[i64; 2]>(range.clone()).context("$range takes two integers")?;
+        return Ok(Some((from..to).map(|number| json!(number)).collect()));
+    }
+    if let Some(depth) = object.get("$nest") {
+        let depth = number(depth).context("$nest takes a depth")?;
+        return Ok(Some((0..depth).fold(json!(1), |inner, _| json!([inner]))));
+    }
+    Ok(None)
+}
+
 /// Compares, by the equality of values; names what `{$as: name}` stands for.
-pub(crate) fn check(expected: &Json, found: &Json, names: &mut Names) -> Result<()> {
+pub fn check(expected: &Json, found: &Json, names: &mut Names) -> Result<()> {
     compare(expected, found, names, &mut String::from("it"))
 }
 
@@ -93,8 +123,12 @@ enum Pattern<'a> {
     As(&'a str),
     /// A text with this in it.
     Contains(&'a str),
+    /// A text that is JSON, with this in it.
+    Json(&'a Json),
     /// A number in a range, both ends included.
     Between(f64, f64),
+    /// An array of so many.
+    Length(u64),
     /// These elements, in any order.
     Unordered(&'a [Json]),
     /// An object with at least these members.
@@ -109,6 +143,7 @@ impl<'a> Pattern<'a> {
             ("$any", _) => Pattern::Any,
             ("$as", Json::String(name)) => Pattern::As(name),
             ("$contains", Json::String(part)) => Pattern::Contains(part),
+            ("$json", content) => Pattern::Json(content),
             ("$between", Json::Array(range)) => match &range[..] {
                 [low, high] => {
                     let end = |end: &Json| end.as_f64().with_context(|| format!("{end} is no number"));
@@ -116,6 +151,7 @@ impl<'a> Pattern<'a> {
                 }
                 _ => bail!("$between takes two numbers, not {content}"),
             },
+            ("$length", length) => Pattern::Length(length.as_u64().context("$length takes a number")?),
             ("$unordered", Json::Array(elements)) => Pattern::Unordered(elements),
             ("$has", members) => Pattern::With(members),
             _ => return Ok(None),
@@ -130,10 +166,24 @@ impl<'a> Pattern<'a> {
                 let text = found.as_str().context("no text")?;
                 ensure!(text.contains(part), "it does not contain {part:?}");
             }
+            Pattern::Json(content) => {
+                let inner: Json = serde_json::from_str(found.as_str().context("no text")?)?;
+                // What a command within gave stands in its answer.
+                compare(
+                    content,
+                    inner.get("ok").unwrap_or(&inner),
+                    names,
+                    &mut String::from("what it says"),
+                )?;
+            }
             Pattern::Between(low, high) => {
                 let number = found.as_f64().or_else(|| found["$float"].as_str()?.parse().ok());
                 let number = number.context("no number")?;
                 ensure!((*low..=*high).contains(&number), "it is not between {low} and {high}");
+            }
+            Pattern::Length(length) => {
+                let got = found.as_array().context("no array")?.len();
+                ensure!(got as u64 == *length, "it has {got} elements, not {length}");
             }
             Pattern::Unordered(elements) => {
                 let set = |elements: &[Json]| from_json(&json!({ "$set": elements }));
@@ -162,3 +212,7 @@ fn has_pattern(json: &Json) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "expect_tests.rs"]
+mod tests;

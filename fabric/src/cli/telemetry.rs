@@ -1,6 +1,6 @@
 //! Log lines to stderr and traces to an OTLP endpoint.
 //!
-//! Part of the binary, not of the library: a program that embeds a server has a subscriber of its own.
+//! Part of the command line only: a program that embeds a server has a subscriber of its own.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -10,13 +10,14 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use perper_fabric::Config;
-use perper_fabric::config::LogFormat;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
+
+use crate::Config;
+use crate::config::LogFormat;
 
 /// How long the last traces may take on their way when the server ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

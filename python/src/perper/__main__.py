@@ -1,0 +1,60 @@
+"""The command line: `python -m perper`."""
+
+from __future__ import annotations
+
+import sys
+
+USAGE = """\
+usage: python -m perper COMMAND
+
+  run MODULE:NAME                    run an agent: a perper.Agent, or a coroutine function
+  fabric [FLAGS…]                    run a server (see fabric --help)
+  call AGENT[/INSTANCE] DELEGATE [ARGUMENTS…]   call a delegate, and print its results as JSON
+  stream tail STREAM                 print the items of a stream as they come, as JSON
+  ps                                 what there is: agents, instances, streams, sessions
+
+PERPER_FABRIC_ENDPOINT says where the Fabric is: http://127.0.0.1:40400 by default.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command, and give the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("help", "--help", "-h"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    if arguments[0] == "run":
+        return _run(arguments[1:])
+    from . import _native
+
+    return _native.cli(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    if len(arguments) != 1 or ":" not in arguments[0]:
+        print("usage: python -m perper run MODULE:NAME", file=sys.stderr)
+        return 2
+    import asyncio
+    import importlib
+
+    module_name, _, name = arguments[0].partition(":")
+    # As for `python -m`: what stands in the current folder can be run.
+    sys.path.insert(0, "")
+    try:
+        target = getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0] and error.name != module_name:
+            raise
+        print(f"there is no module {module_name}", file=sys.stderr)
+        return 2
+    except AttributeError:
+        print(f"the module {module_name} has no {name}", file=sys.stderr)
+        return 2
+    from .application import Agent
+
+    asyncio.run(target.run() if isinstance(target, Agent) else target())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
