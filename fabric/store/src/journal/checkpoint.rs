@@ -187,7 +187,10 @@ impl Checkpoints {
     /// Writes down each layer that is frozen, until it is stopped or fails.
     pub(super) fn run(&self) {
         loop {
-            let waiting = |work: &mut Work| !(work.due && work.begun) && !work.stopping;
+            let waiting = |work: &mut Work| {
+                let ready = work.due && work.begun;
+                !ready && !work.stopping
+            };
             let mut work =
                 self.changed.wait_while(self.work(), waiting).unwrap_or_else(PoisonError::into_inner);
             if work.stopping {
@@ -232,7 +235,7 @@ impl Checkpoints {
         if !spaces.is_empty() {
             let mut batch = WriteBatch::new();
             for space in Space::ALL {
-                let mut rest = spaces.changes(space).iter();
+                let mut rest = spaces.changes(space).iter().map(|(key, change)| (&**key, change));
                 loop {
                     let mut next: Vec<_> = rest.by_ref().take(LOOK_AHEAD).collect();
                     if next.is_empty() {

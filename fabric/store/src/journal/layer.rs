@@ -70,10 +70,10 @@ impl Spaces {
 
     /// Leaves the changes of the layer below on which this one does not have the last word. It does not on those of a
     /// key that is new here: once deleted, this layer forgets it, and counts on its not being below.
-    pub(super) fn retain_unchanged(&self, space: Space, others: &mut Vec<(&Box<[u8]>, &Change)>) {
+    pub(super) fn retain_unchanged(&self, space: Space, others: &mut Vec<(&[u8], &Change)>) {
         let changes = &self.0[space.index()];
         if !changes.is_empty() {
-            others.retain(|(key, _)| changes.get(&***key).is_none_or(|change| change.new));
+            others.retain(|(key, _)| changes.get(*key).is_none_or(|change| change.new));
         }
     }
 

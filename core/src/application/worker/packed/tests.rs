@@ -354,7 +354,9 @@ async fn a_port_beside_asks_on_behalf_of_the_same_invocations() -> Result<()> {
     submit(&beside, 10, 1, |packer| {
         packer.u64(outer);
         packer.u64(0);
-        ["Adder", "one", "Count"].map(|text| packer.text(text));
+        for text in ["Adder", "one", "Count"] {
+            packer.text(text);
+        }
         packer.count(0);
         packer.count(0);
     })?;
