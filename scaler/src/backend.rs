@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use tokio::sync::watch;
+
 use crate::Result;
 use crate::model::{Actual, Templates, Unit};
 use crate::reconciler::Report;
@@ -36,6 +38,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Waits until what runs, or a template, may have changed. Dropping the future loses nothing.
     fn changed(&self) -> impl Future<Output = ()> + Send;
+
+    /// Whether this process acts, where several stand by for each other.
+    fn leads(&self) -> watch::Receiver<bool> {
+        watch::Sender::new(true).subscribe()
+    }
 
     /// Ends the back-end itself. What is bound to this process ends with it; the rest goes on.
     fn shutdown(&self) -> impl Future<Output = ()> + Send;

@@ -9,6 +9,8 @@
 pub mod backend;
 pub mod config;
 mod error;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod metrics;
 pub mod model;
 mod names;

@@ -85,6 +85,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
             let backend = Arc::new(Process::start(settings)?);
             scale(&config, fabric, backend, &mut signals).await
         }
+        #[cfg(feature = "kubernetes")]
+        BackendConfig::Kubernetes { namespace, lease, identity } => {
+            let settings = perper_scaler::kubernetes::Settings {
+                namespace: namespace.clone(),
+                identity: identity.clone(),
+                lease: *lease,
+                // Files of this process are not there in a Pod: templates say what else agents need.
+                fabric: vec![("PERPER_FABRIC_ENDPOINT".to_owned(), fabric.endpoint().to_owned())],
+            };
+            let backend = Arc::new(perper_scaler::kubernetes::Kubernetes::connect(settings).await?);
+            scale(&config, fabric, backend, &mut signals).await
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop around the reconciler.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,18 +84,44 @@ impl<B: Backend> Scaler<B> {
         let result = tokio::select! {
             result = self.observer.run() => result,
             result = load => result,
-            () = self.work() => Ok(()),
+            never = self.lead() => match never {},
             () = stop.cancelled() => Ok(()),
         };
         self.metrics.leads(false);
         result
     }
 
+    /// Works as long as this process is the one that does, and stands by otherwise.
+    async fn lead(&self) -> Infallible {
+        let mut leads = self.backend.leads();
+        loop {
+            self.metrics.leads(false);
+            self.health.set_compared(true);
+            while !*leads.borrow_and_update() {
+                self.health.set_observed(self.observer.desired().started);
+                tokio::select! {
+                    Ok(()) = leads.changed() => {}
+                    () = self.observer.changed() => {}
+                }
+            }
+            self.metrics.leads(true);
+            let lost = async {
+                // One that nobody decides about leads for good.
+                if leads.wait_for(|leads| !leads).await.is_err() {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                () = self.work() => {}
+                () = lost => tracing::warn!(backend = B::NAME, "this one does not act any more"),
+            }
+        }
+    }
+
     async fn work(&self) {
         let mut reconciler = Reconciler::new(self.settings.backoff, self.settings.grace);
         let mut reported = Vec::new();
         let mut wait = AGAIN.0;
-        self.metrics.leads(true);
         loop {
             let begin = Instant::now();
             let outcome = self.compare(&mut reconciler, &mut reported).await;
@@ -136,6 +163,7 @@ impl<B: Backend> Scaler<B> {
         let plan = reconciler.plan(&desired, &templates, &actual, Instant::now());
         self.metrics.report(&plan.report);
         tell_unknown(&plan, reported);
+        let acts = plan.actions.iter().any(|action| !matches!(action, Action::Scale { .. }));
         let refused: Vec<(Action, Error)> = futures_util::stream::iter(plan.actions)
             .map(|action| async {
                 let outcome = self.act(&action).await;
@@ -145,8 +173,11 @@ impl<B: Backend> Scaler<B> {
             .filter_map(async |refused| refused)
             .collect()
             .await;
-        let mut again = plan.again;
         let now = Instant::now();
+        let soon = now + AGAIN.0;
+        // What came of it is seen by the next comparison, and told in metrics and statuses.
+        let mut again =
+            if acts { Some(plan.again.map_or(soon, |again| again.min(soon))) } else { plan.again };
         for (action, error) in refused {
             let (what, agent) = match &action {
                 Action::Start(unit) => {
@@ -158,7 +189,6 @@ impl<B: Backend> Scaler<B> {
             };
             self.metrics.failed(agent);
             tracing::warn!(backend = B::NAME, %error, "could not {what}; trying again");
-            let soon = now + AGAIN.0;
             again = Some(again.map_or(soon, |again| again.min(soon)));
         }
         self.backend.report(&plan.report).await?;

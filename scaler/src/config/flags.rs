@@ -67,6 +67,13 @@ const COMMON: &[Setting] = &[
 const PROCESS: &[Setting] =
     &[setting("file", "FILE", "perper.yaml", "The file that says how each agent is run")];
 
+#[cfg(feature = "kubernetes")]
+const KUBERNETES: &[Setting] = &[
+    setting("namespace", "NAME", "", "The namespace of PerperAgents and Pods; by default the one it runs in"),
+    setting("lease", "TIME", "15s", "How long a leader that says nothing is believed to live"),
+    setting("identity", "NAME", "", "Who this replica is; by default the name of its host"),
+];
+
 /// Reads the command line and the environment.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
@@ -79,16 +86,28 @@ pub fn parse(
         }
         Err(error) => return Err(error.render().to_string().trim_end().to_owned()),
     };
-    let Some((_, matches)) = matches.subcommand() else {
+    let Some((backend, matches)) = matches.subcommand() else {
         return Err("name a back-end; `perper-scaler --help` lists them".to_owned());
     };
+    #[cfg(feature = "kubernetes")]
+    if backend == "crd" {
+        return crate::kubernetes::crd_yaml().map(Invocation::Show).map_err(|error| error.to_string());
+    }
     let values = Values { matches, environment };
-    let backend = BackendConfig::Process { file: values.text(&PROCESS[0])?.unwrap_or_default().into() };
+    let backend = match backend {
+        #[cfg(feature = "kubernetes")]
+        "kubernetes" => BackendConfig::Kubernetes {
+            namespace: values.text(&KUBERNETES[0])?,
+            lease: values.time(&KUBERNETES[1])?,
+            identity: values.text(&KUBERNETES[2])?,
+        },
+        _ => BackendConfig::Process { file: values.text(&PROCESS[0])?.unwrap_or_default().into() },
+    };
     Ok(Invocation::Scale(Box::new(values.config(backend)?)))
 }
 
 fn command() -> Command {
-    Command::new("perper-scaler")
+    let command = Command::new("perper-scaler")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER)
@@ -96,7 +115,12 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(backend("process", "Run agents as local processes", PROCESS))
+        .subcommand(backend("process", "Run agents as local processes", PROCESS));
+    #[cfg(feature = "kubernetes")]
+    let command = command
+        .subcommand(backend("kubernetes", "Run agents as Pods and Deployments of Kubernetes", KUBERNETES))
+        .subcommand(Command::new("crd").about("Print the definition of the resource PerperAgent"));
+    command
 }
 
 fn backend(name: &'static str, about: &'static str, own: &'static [Setting]) -> Command {

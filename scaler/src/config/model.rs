@@ -37,6 +37,16 @@ pub enum BackendConfig {
         /// The file that says how agents are run.
         file: PathBuf,
     },
+    /// A controller of Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes {
+        /// The namespace; none for the one that the process is in.
+        namespace: Option<String>,
+        /// How long a leader that says nothing is believed to live.
+        lease: Duration,
+        /// Who this replica is.
+        identity: Option<String>,
+    },
 }
 
 /// How log lines are written.

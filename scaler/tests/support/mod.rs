@@ -18,6 +18,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 /// Longer than anything here takes on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A Fabric that is dropped lets its clients move first; these come back by themselves.
+const SHUTDOWN: Duration = Duration::from_millis(100);
+
 /// Waits until something holds, and says what did not.
 pub(crate) async fn eventually<F: Future<Output = Result<(), String>>>(
     what: &str,
@@ -47,6 +50,7 @@ impl World {
         let config = Config {
             data: Some(folder.path().join("data")),
             tombstone_retention: Duration::from_millis(1),
+            shutdown_grace: SHUTDOWN,
             ..Config::default()
         };
         let fabric = Embedded::start(config).await.unwrap();
@@ -70,7 +74,7 @@ impl World {
     /// Ends the Fabric, and starts one with other data in its place.
     pub(crate) async fn replace_fabric(&mut self, data: Option<PathBuf>) {
         drop(self.fabric.take());
-        let config = Config { data, address: self.address, ..Config::default() };
+        let config = Config { data, address: self.address, shutdown_grace: SHUTDOWN, ..Config::default() };
         let deadline = tokio::time::Instant::now() + PATIENCE;
         self.fabric = loop {
             // The old one gives its address and its folder back in the background.
