@@ -134,7 +134,9 @@ impl ServeOptions {
             upgrade: self.upgrade,
             enter: self.enter,
             settings: AgentSettings {
-                concurrency: self.concurrency.map_or(usual.concurrency, |executions| executions as u64),
+                concurrency: self
+                    .concurrency
+                    .map_or(usual.concurrency, |executions| executions.max(1.0) as u64),
                 bytes: self.bytes.map_or(usual.bytes, |bytes| bytes as u64),
                 work_group: self.work_group.unwrap_or_default(),
                 ..usual

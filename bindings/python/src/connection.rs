@@ -113,7 +113,7 @@ impl Connection {
     ) -> PyResult<Port> {
         let streams = streams.into_iter().map(|(name, stream)| (name, generator(stream))).collect();
         let settings = AgentSettings {
-            concurrency,
+            concurrency: concurrency.max(1),
             bytes,
             work_group,
             // Both are Python's: it waits, and it handles signals.

@@ -108,14 +108,14 @@ impl State {
             state.invoke_local(InvocationKind::Deploy, instance);
         }
         if let Some(instance) = state.options.instance.clone() {
-            state.notice(instance);
+            state.notice(instance, 0);
         }
         state
     }
 
-    /// An instance exists.
-    pub(super) fn notice(&mut self, instance: String) {
-        if let Some(stage) = self.lifecycle.notice(&instance) {
+    /// That life of an instance exists.
+    pub(super) fn notice(&mut self, instance: String, incarnation: u64) {
+        if let Some(stage) = self.lifecycle.notice(&instance, incarnation) {
             self.invoke_local(kind(stage), instance);
         }
     }
@@ -167,7 +167,7 @@ impl State {
                     activation.instance = self.options.implicit_instance();
                 }
                 let instance = activation.instance.clone();
-                match self.lifecycle.arrive(&instance, activation) {
+                match self.lifecycle.arrive(&instance, activation.incarnation, activation) {
                     Arrival::Run(activation) => self.activate(*activation),
                     Arrival::Begin(stage) => self.invoke_local(kind(stage), instance),
                     Arrival::Wait => {}
@@ -191,7 +191,7 @@ impl State {
         let lifecycle = matches!(activation.delegate.as_str(), START | STOP | STARTUP);
         let unhandled = lifecycle && alias.is_none() && !self.options.serves(&activation.delegate);
         if activation.delegate == STOP {
-            self.lifecycle.gone(&activation.instance);
+            self.lifecycle.leave(&activation.instance, activation.incarnation);
         }
         if unhandled {
             let completed = self.connection.fabric.complete_execution(

@@ -191,7 +191,7 @@ async fn follow(mut watch: Watch, worker: Weak<Shared>) {
         let Some(worker) = worker.upgrade() else { return };
         match event {
             Ok(WatchEvent::Execution(registered)) => {
-                worker.change(|state| state.notice(registered.execution))
+                worker.change(|state| state.notice(registered.execution, registered.incarnation))
             }
             Ok(WatchEvent::ExecutionRemoved(instance)) => worker.change(|state| state.gone(&instance)),
             Ok(_) => {}
