@@ -94,7 +94,9 @@ fn tagged_from_json(tag: &str, object: &Map<String, Json>) -> Result<Value> {
         "$tagged" => match &array()?[..] {
             [number, value] => {
                 let number = number.as_u64().context("a tag is a number")?;
-                Value::Tagged(number, Box::new(from_json(value)?))
+                let tagged = Value::Tagged(number, Box::new(from_json(value)?));
+                // A reference of a type without a name here is a reference still: the codec knows.
+                perper_values::decode(&perper_values::encode(&tagged)?)?
             }
             _ => bail!("$tagged takes a tag and a value, not {content}"),
         },
@@ -112,7 +114,13 @@ fn entry_from_json(entry: &Json) -> Result<(Value, Value)> {
 /// `{"$stream": "id", "start": 5, "stride": 1}`: the options stand beside the id.
 fn reference_to_json(reference: &Reference) -> Json {
     let Some((tag, _)) = REFERENCES.iter().find(|(_, kind)| *kind == reference.r#type) else {
-        return json!({ "$tagged": [27, [reference.r#type, reference.id]] });
+        let mut content = vec![json!(reference.r#type), json!(reference.id)];
+        if !reference.options.0.is_empty() {
+            let options = reference.options.0.iter();
+            let options = options.map(|(name, value)| (Value::Text(name.clone()), value.clone()));
+            content.push(to_json(&Value::Map(options.collect())));
+        }
+        return json!({ "$tagged": [27, content] });
     };
     let mut object = Map::from_iter([((*tag).to_owned(), json!(reference.id))]);
     object.extend(reference.options.0.iter().map(|(name, value)| (name.clone(), to_json(value))));
@@ -154,6 +162,13 @@ fn float(text: &str) -> Result<f64> {
 fn integer(text: &str) -> Result<Integer> {
     if let Ok(small) = text.parse::<i128>() {
         return Ok(small.into());
+    }
+    // How integers beyond 128 bits are written by `Integer`: in hexadecimal, negative ones as −1 − magnitude.
+    let hexadecimal = [(false, "0x"), (true, "-1-0x")];
+    if let Some((negative, digits)) =
+        hexadecimal.iter().find_map(|(negative, prefix)| Some((*negative, text.strip_prefix(prefix)?)))
+    {
+        return Ok(Integer::from_bignum(negative, &unhex(digits)?));
     }
     // A decimal has a coefficient of any size, and reads digits.
     let decimal: Decimal = text.parse().with_context(|| format!("{text:?} is no integer"))?;
