@@ -1,0 +1,131 @@
+# shellcheck shell=bash
+# The .NET package. Part of `./dev`, which reads this.
+
+# What compiles C# here: `sdk`, `lite` (PERPER_DOTNET_LITE names a stand-in for the SDK), or nothing.
+dotnet_kind() {
+  if command -v dotnet >/dev/null && dotnet --list-sdks 2>/dev/null | grep -q .; then echo sdk
+  elif [ -n "${PERPER_DOTNET_LITE:-}" ]; then echo lite
+  fi
+}
+
+need_dotnet() {
+  [ -z "$(dotnet_kind)" ] || return 0
+  skipped ".NET is not compiled, because there is no dotnet SDK on the PATH, and PERPER_DOTNET_LITE names no stand-in for it"
+  return 1
+}
+
+# Compiles a folder with the stand-in; a warning is an error, as in the project files.
+dotnet_lite_build() {
+  local said
+  said=$("$PERPER_DOTNET_LITE" build "$@" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
+  [ -z "$said" ] || { printf '%s\n' "$said" >&2; return 1; }
+}
+
+# The library and everything that runs over it, in target/dotnet.
+build_dotnet() {
+  cargo build --quiet --package perper-uniffi --package perper-uniffi-csharp
+  if [ "$(dotnet_kind)" = sdk ]; then
+    dotnet build --nologo --verbosity quiet --configuration Release dotnet/conformance --output target/dotnet
+  else
+    dotnet_lite_build dotnet/src/Perper -o target/dotnet/Perper.dll
+    dotnet_lite_build dotnet/conformance -r target/dotnet/Perper.dll -o target/dotnet/Perper.Conformance.dll --exe
+  fi
+}
+
+# [--check]: the C# side of the native library, and of the one that the generator is tested with.
+dotnet_generate() {
+  target/debug/perper-uniffi-csharp "$@" "target/debug/libperper_uniffi.$extension" Perper.Protocol.Generated dotnet/src/Perper/Protocol/Generated
+  target/debug/perper-uniffi-csharp "$@" "target/debug/libperper_uniffi_fixture.$extension" Perper.Tests.Fixture dotnet/tests/Perper.Tests/Fixture
+}
+
+cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build, tests; or what is said
+  need_rust
+  local extension=so
+  [ "$(uname)" != Darwin ] || extension=dylib
+  cargo build --quiet --package perper-uniffi --package perper-uniffi-csharp --package perper-uniffi-fixture --package perper-fabric
+  export LD_LIBRARY_PATH="$PWD/target/debug${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  case ${1:-test} in
+    generate)
+      dotnet_generate
+      return ;;
+    pack)
+      [ "$(dotnet_kind)" = sdk ] || die "packing needs the .NET SDK"
+      cargo build --quiet --profile dist --package perper-uniffi
+      local native
+      native=target/dotnet-native/$(dotnet --info | sed -n 's/^ *RID: *//p')
+      mkdir -p "$native" && cp target/dist/libperper_uniffi.* "$native/"
+      dotnet pack --nologo --configuration Release -p:PerperNative="$PWD/target/dotnet-native" dotnet/src/Perper --output target/package
+      return ;;
+    bench) shift; dotnet_bench "$@"; return ;;
+    test) ;;
+    *) die "there is no ./dev dotnet $1" ;;
+  esac
+  say "the generated C# is what the native library exports"
+  dotnet_generate --check
+  case $(dotnet_kind) in
+    sdk)
+      say ".NET: build and tests"
+      dotnet test --nologo --configuration Release dotnet/tests/Perper.Tests
+      dotnet build --nologo --configuration Release dotnet/samples/Greeter --output target/dotnet
+      dotnet build --nologo --configuration Release dotnet/samples/Caller --output target/dotnet
+      say "the tutorial's two programs"
+      dotnet_tutorial
+      cmd_dotnet pack ;;
+    lite)
+      say ".NET, compiled by a stand-in for the SDK: build and tests"
+      build_dotnet
+      dotnet_lite_build dotnet/samples/Greeter -r target/dotnet/Perper.dll -o target/dotnet/Greeter.dll --exe
+      dotnet_lite_build dotnet/samples/Caller -r target/dotnet/Perper.dll -o target/dotnet/Caller.dll --exe
+      "$PERPER_DOTNET_LITE" test dotnet/tests/Perper.Tests -r target/dotnet/Perper.dll
+      say "the tutorial's two programs"
+      dotnet_tutorial
+      skipped "dotnet pack, because it needs the .NET SDK" ;;
+    *)
+      need_dotnet || skipped "the tests of .NET, for the reason above" ;;
+  esac
+}
+
+# The tutorial's two programs, as two processes over a Fabric: they print what it says.
+dotnet_tutorial() {
+  local folder greeter printed
+  folder=$(mktemp -d)
+  start_fabric target/debug/perper-fabric "$folder"
+  dotnet_run Greeter >"$folder/greeter" 2>&1 &
+  greeter=$!
+  printed=$(dotnet_run Caller) || true
+  # SIGTERM drains: the process ends by itself, and well.
+  kill -TERM "$greeter"
+  wait "$greeter" || { cat "$folder/greeter" >&2; kill "$fabric_pid"; die "the greeter did not stop orderly"; }
+  kill "$fabric_pid"
+  unset PERPER_FABRIC_ENDPOINT
+  [ "$printed" = "Hello, World!
+Hello, stream!" ] || { cat "$folder/greeter" >&2; die "the tutorial's program printed: $printed"; }
+  rm -rf "$folder"
+}
+
+# NAME [ARGUMENTS…]: becomes a program of target/dotnet.
+dotnet_run() {
+  local program=target/dotnet/$1.dll
+  shift
+  if [ "$(dotnet_kind)" = sdk ]; then exec timeout 300 dotnet "$program" "$@"; fi
+  exec timeout 300 "$PERPER_DOTNET_LITE" run "$program" "$@"
+}
+
+# [SECONDS]: .NET beside Rust, in one run. Measure on a machine that does nothing else.
+dotnet_bench() {
+  need_dotnet || return 0
+  cargo build --quiet --release --package perper-uniffi --package perper-fabric --package perper-bench
+  export LD_LIBRARY_PATH="$PWD/target/release"
+  if [ "$(dotnet_kind)" = sdk ]; then
+    dotnet build --nologo --verbosity quiet --configuration Release dotnet/bench --output target/dotnet
+  else
+    dotnet_lite_build dotnet/src/Perper -o target/dotnet/Perper.dll
+    dotnet_lite_build dotnet/bench -r target/dotnet/Perper.dll -o target/dotnet/Perper.Bench.dll --exe
+  fi
+  local folder
+  folder=$(mktemp -d)
+  start_fabric target/release/perper-fabric "$folder" --data "$folder/data" --durability process
+  (dotnet_run Perper.Bench "http://$(cat "$folder/address")" target/release/perper-bench "$@") || true
+  kill "$fabric_pid"
+  rm -rf "$folder"
+}
