@@ -42,18 +42,24 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) fabric: Fabric,
-    /// Dictionaries of instances that have been created already, so that it is asked for once.
+    /// Dictionaries of instances that have been created already, so that it is not asked for each time. It is cleared at
+    /// [`STATES`]: a process may see any number of instances, and creating a dictionary again does no harm.
     states: Mutex<HashSet<(String, u64)>>,
 }
+
+const STATES: usize = 4_096;
 
 impl Connection {
     pub(crate) fn new(fabric: Fabric) -> Self {
         Connection { fabric, states: Mutex::new(HashSet::new()) }
     }
 
-    /// True the first time.
+    /// True the first time, and again once in a while.
     pub(crate) fn needs_state(&self, instance: &str, incarnation: u64) -> bool {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.len() >= STATES {
+            states.clear();
+        }
         states.insert((instance.to_owned(), incarnation))
     }
 
