@@ -74,7 +74,7 @@ impl Together {
         let mut inbox = self.signal.inbox();
         if inbox.over {
             drop(inbox);
-            tokio::spawn(future);
+            go_on(future);
             return;
         }
         inbox.futures.push(future);
@@ -183,15 +183,28 @@ impl Drop for Others {
         if futures.is_empty() || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        tokio::spawn(async move {
+        go_on(Box::pin(async move {
             let mut futures = futures;
             poll_fn(|context| {
                 while ready!(Pin::new(&mut futures).poll_next(context)).is_some() {}
                 Poll::Ready(())
             })
             .await;
-        });
+        }));
     }
+}
+
+/// Polls a future in a task of its own.
+///
+/// A runtime that is being shut down drops the task before `spawn` returns, while it counts as borrowed. What a future
+/// does when it is dropped may be to enter the runtime; so it has a second owner, and is dropped after `spawn`.
+fn go_on(future: Spawned) {
+    let future = Arc::new(Mutex::new(future));
+    let polled = Arc::clone(&future);
+    tokio::spawn(poll_fn(move |context| {
+        polled.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll(context)
+    }));
+    drop(future);
 }
 
 /// A future whose panic ends it alone, as in a task of its own.

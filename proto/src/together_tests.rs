@@ -82,3 +82,36 @@ async fn a_part_that_is_always_ready_lets_others_run() {
     }
     running.abort();
 }
+
+#[test]
+fn what_is_left_when_a_runtime_ends_may_still_enter_it() {
+    /// Tells whether it could enter the runtime when it was dropped.
+    struct Enters(tokio::runtime::Handle, std::sync::mpsc::Sender<bool>);
+    impl Drop for Enters {
+        fn drop(&mut self) {
+            let entered = catch_unwind(AssertUnwindSafe(|| drop(self.0.enter()))).is_ok();
+            self.1.send(entered).unwrap();
+        }
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (left, late) =
+        (Enters(runtime.handle().clone(), sender.clone()), Enters(runtime.handle().clone(), sender));
+    runtime.block_on(async {
+        let together = Together::default();
+        let pending = async move {
+            let _left = left;
+            std::future::pending::<()>().await;
+        };
+        together.spawn(pending);
+        tokio::spawn(together.clone().run(std::future::pending::<()>()));
+        tokio::task::yield_now().await;
+        together.spawn(async move {
+            let _late = late;
+            std::future::pending::<()>().await;
+        });
+    });
+    drop(runtime);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [true, true]);
+}

@@ -101,9 +101,10 @@ impl NewExecution {
     }
 }
 
-/// A span as the protocol tells it: 0 is none, so the shortest one is 1.
+/// A span as the protocol tells it: 0 is none, so the shortest one is 1. Rounded up, so that what is left of a deadline
+/// ends nothing before the deadline itself does.
 pub(crate) fn milliseconds(span: Option<Duration>) -> u64 {
-    span.map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1))
+    span.map_or(0, |span| u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1))
 }
 
 /// How an execution stands.

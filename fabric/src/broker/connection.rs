@@ -27,8 +27,34 @@ pub(crate) struct Connection {
 pub(super) struct Open {
     pub(super) listens: HashMap<u64, (Arc<Listen>, Vec<v1::ExecutionFilter>)>,
     pub(super) listeners: HashMap<u64, Arc<Subscription>>,
+    /// Listeners that the engine is still attaching, with what the client has said to them meanwhile.
+    pub(super) attaching: HashMap<u64, Early>,
     /// Executions whose end the client has not received, by the sequence of the call.
     pub(super) calls: HashMap<u64, Arc<str>>,
+}
+
+/// What a client says to a listener before it is attached, kept until then. A client need not wait for the answer: one
+/// that comes back after a lost connection has items in hand, which it acknowledges and gives credit for.
+#[derive(Default)]
+pub(super) struct Early {
+    pub(super) credit: v1::Credit,
+    /// It is to be detached as soon as it is attached.
+    pub(super) detached: bool,
+}
+
+impl Early {
+    pub(super) fn add(&mut self, credit: &v1::Credit) {
+        self.credit.count = self.credit.count.saturating_add(credit.count);
+        self.credit.bytes = self.credit.bytes.saturating_add(credit.bytes);
+        self.credit.acknowledged_key = self.credit.acknowledged_key.max(credit.acknowledged_key);
+    }
+}
+
+impl Open {
+    /// Listens, and listeners attached or about to be.
+    pub(super) fn subscriptions(&self) -> u64 {
+        (self.listens.len() + self.listeners.len() + self.attaching.len()) as u64
+    }
 }
 
 impl Connection {
@@ -47,10 +73,9 @@ impl Connection {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens and attached listeners.
+    /// Listens and listeners.
     pub(super) fn subscriptions(&self) -> u64 {
-        let open = self.open();
-        (open.listens.len() + open.listeners.len()) as u64
+        self.open().subscriptions()
     }
 
     /// Ends the stream once everything before has been sent.

@@ -5,7 +5,7 @@ use perper_proto::v1;
 
 use super::connection::Connection;
 use super::listeners::destroyed;
-use crate::engine::{Engine, Items, ReadItems, Result, Subject, listener_removed, taken_over};
+use crate::engine::{Engine, Items, ReadItems, Result, StreamRequest, Subject, listener_removed, taken_over};
 use crate::metrics::Metrics;
 
 /// Sends items to attached listeners, each at its own pace.
@@ -92,6 +92,15 @@ impl Subscription {
             max_items: place.items,
             max_bytes: place.bytes,
         })
+    }
+
+    /// The request that detaches the listener.
+    pub(super) fn detach(&self) -> StreamRequest {
+        StreamRequest::DetachListener {
+            stream: self.stream.to_string(),
+            listener: self.listener.to_string(),
+            epoch: self.epoch,
+        }
     }
 
     /// Ends delivery; false if it is over already.

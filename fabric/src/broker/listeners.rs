@@ -6,6 +6,7 @@ use perper_proto::{Reason, v1};
 use tokio::sync::oneshot;
 use v1::response::Response;
 
+use super::connection::Early;
 use super::delivery::Subscription;
 use super::{Broker, Connection, lock};
 use crate::engine::{
@@ -68,6 +69,7 @@ impl Broker {
             request: Request::Stream(StreamRequest::AttachListener(attach)),
         };
         let asked = metrics::Operation::AttachListener;
+        connection.open().attaching.insert(sequence, Early::default());
         let (broker, connection) = (Arc::clone(self), Arc::clone(connection));
         self.operations.apply(
             vec![operation],
@@ -76,16 +78,10 @@ impl Broker {
                     .pop()
                     .unwrap_or_else(|| Err(Reason::Internal.error("the engine gave no outcome")));
                 let Ok(Some(Response::AttachListener(attached))) = &outcome else {
+                    connection.open().attaching.remove(&sequence);
                     return connection.answer(asked, sequence, outcome);
                 };
-                if !broker.owns_listener(connection.session, &stream, &listener, attached.epoch) {
-                    // Its session ended while it was on its way: nothing else would take it away again, and an ephemeral
-                    // stream would keep every item for it.
-                    let (stream, epoch) = (stream.to_string(), attached.epoch);
-                    let detach = StreamRequest::DetachListener { stream, listener, epoch };
-                    broker.follow_up(vec![Request::Stream(detach)]);
-                    return connection.answer(asked, sequence, outcome);
-                }
+                let owned = broker.owns_listener(connection.session, &stream, &listener, attached.epoch);
                 let subscription = Subscription::new(
                     Arc::clone(&connection),
                     sequence,
@@ -94,19 +90,43 @@ impl Broker {
                     attached,
                     credit,
                 );
-                connection.open().listeners.insert(sequence, Arc::clone(&subscription));
+                let early = {
+                    let mut open = connection.open();
+                    let early = open.attaching.remove(&sequence);
+                    if owned && early.as_ref().is_some_and(|early| !early.detached) {
+                        open.listeners.insert(sequence, Arc::clone(&subscription));
+                    }
+                    early
+                };
                 connection.answer(asked, sequence, outcome);
-                if connection.outbox.has_ended() {
-                    // The connection went meanwhile; the record waits for the session to come back.
-                    return;
-                }
-                broker.deliveries.attach(&subscription);
-                if connection.outbox.has_ended() {
-                    // It has just gone, and may have been closed without this one.
-                    broker.deliveries.detach(&subscription);
-                }
+                broker.begin_listener(&subscription, owned, early);
             }),
         );
+    }
+
+    /// A listener is attached, and whoever asked for it has the answer. `owned` says that its session is still there,
+    /// `early` what was said to the listener before; none once the connection has been closed.
+    fn begin_listener(self: &Arc<Self>, subscription: &Arc<Subscription>, owned: bool, early: Option<Early>) {
+        let connection = &subscription.connection;
+        let Early { credit, detached } = match early {
+            // The connection went meanwhile; the record waits for the session to come back.
+            None if owned => return,
+            early => early.unwrap_or_default(),
+        };
+        if !owned || detached {
+            // Its session has ended, and nothing else would take it away again: an ephemeral stream would keep every item
+            // for it. Or its client wants no more of it.
+            self.disowns_listener(connection.session, &subscription.stream, &subscription.listener);
+            let last = self.take_listener_credit(subscription, &credit);
+            let detach = Request::Stream(subscription.detach());
+            return self.follow_up(last.into_iter().chain([detach]).collect());
+        }
+        self.deliveries.attach(subscription);
+        self.follow_up(self.take_listener_credit(subscription, &credit).into_iter().collect());
+        if connection.outbox.has_ended() {
+            // It has just gone, and may have been closed without this one.
+            self.deliveries.detach(subscription);
+        }
     }
 
     pub(super) fn take_detach_listener(
@@ -115,18 +135,20 @@ impl Broker {
         sequence: u64,
         request: &v1::DetachListenerRequest,
     ) {
-        let subscription = connection.open().listeners.remove(&request.listener);
         let asked = metrics::Operation::DetachListener;
+        let subscription = {
+            let mut open = connection.open();
+            if let Some(early) = open.attaching.get_mut(&request.listener) {
+                early.detached = true;
+            }
+            open.listeners.remove(&request.listener)
+        };
         let Some(subscription) = subscription else { return connection.answer(asked, sequence, Ok(None)) };
         self.deliveries.detach(&subscription);
         self.disowns_listener(connection.session, &subscription.stream, &subscription.listener);
         let operation = Operation {
             identity: Some(Identity { session: connection.session, sequence }),
-            request: Request::Stream(StreamRequest::DetachListener {
-                stream: subscription.stream.to_string(),
-                listener: subscription.listener.to_string(),
-                epoch: subscription.epoch,
-            }),
+            request: Request::Stream(subscription.detach()),
         };
         let connection = Arc::clone(connection);
         self.operations.apply(

@@ -6,6 +6,7 @@ use perper_proto::{Reason, v1};
 use v1::request::Request as Asked;
 use v1::response::Response;
 
+use super::delivery::Subscription;
 use super::dispatch::{Listen, Taker};
 use super::waits::Waiter;
 use super::{Broker, Connection, admission, listeners, lock};
@@ -242,8 +243,7 @@ impl Broker {
     }
 
     pub(super) fn check_subscriptions(&self, connection: &Connection) -> Result<()> {
-        let open = connection.open();
-        let count = (open.listens.len() + open.listeners.len()) as u64 + 1;
+        let count = connection.subscriptions() + 1;
         let most = u64::from(self.config.limits.subscriptions);
         if count > most {
             return Err(admission::over("subscriptions", count, most));
@@ -256,7 +256,11 @@ impl Broker {
         let mut acknowledgements = Vec::new();
         for credit in credits {
             let (listen, listener) = {
-                let open = connection.open();
+                let mut open = connection.open();
+                if let Some(early) = open.attaching.get_mut(&credit.subscription) {
+                    early.add(&credit);
+                    continue;
+                }
                 (
                     open.listens.get(&credit.subscription).cloned(),
                     open.listeners.get(&credit.subscription).cloned(),
@@ -268,21 +272,31 @@ impl Broker {
                 self.dispatcher.grant(&listen, &filters, (credit.count, credit.bytes), most);
             }
             if let Some(listener) = listener {
-                if let Some(through) = credit.acknowledged_key {
-                    acknowledgements.push(Request::Stream(StreamRequest::AcknowledgeItems {
-                        stream: listener.stream.to_string(),
-                        listener: listener.listener.to_string(),
-                        epoch: listener.epoch,
-                        through,
-                    }));
-                }
-                if credit.count > 0 || credit.bytes > 0 {
-                    let most = (limits.credit_items, limits.credit_bytes);
-                    self.deliveries.grant(&listener, (credit.count, credit.bytes), most);
-                }
+                acknowledgements.extend(self.take_listener_credit(&listener, &credit));
             }
         }
         self.follow_up(acknowledgements);
+    }
+
+    /// Takes credit of an attached listener; gives the acknowledgement in it, which is to be carried out.
+    pub(super) fn take_listener_credit(
+        &self,
+        listener: &Arc<Subscription>,
+        credit: &v1::Credit,
+    ) -> Option<Request> {
+        let limits = &self.config.limits;
+        if credit.count > 0 || credit.bytes > 0 {
+            let most = (limits.credit_items, limits.credit_bytes);
+            self.deliveries.grant(listener, (credit.count, credit.bytes), most);
+        }
+        credit.acknowledged_key.map(|through| {
+            Request::Stream(StreamRequest::AcknowledgeItems {
+                stream: listener.stream.to_string(),
+                listener: listener.listener.to_string(),
+                epoch: listener.epoch,
+                through,
+            })
+        })
     }
 
     fn received(&self, connection: &Arc<Connection>, sequences: &[u64]) {

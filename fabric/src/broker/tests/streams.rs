@@ -59,6 +59,42 @@ async fn take(client: &mut Client, listener: u64, count: usize) -> Vec<(i64, u8)
 }
 
 #[test]
+fn what_is_said_to_a_listener_before_it_is_attached_counts() {
+    under_seeds(40, async |servers| {
+        let mut writer = servers.client(0, 1).await;
+        let mut reader = servers.client(1, 2).await;
+        let options = v1::StreamOptions { backlog_items: 2, stride: 1, ..Default::default() };
+        writer.carry_out(create("s", options)).await.unwrap();
+        let listener = reader.ask(attach("s", "", 1, None));
+        // Not waiting for the answer: credit for one more, and then for another.
+        reader.grant(listener, 1, None);
+        reader.grant(listener, 1, None);
+        writer.carry_out(write("s", 0, 1)).await.unwrap();
+        writer.carry_out(write("s", 1, 1)).await.unwrap();
+        let waits = writer.ask(write("s", 2, 1));
+        assert_eq!(keys(&reader.items(listener, 2).await), [0, 1]);
+        // Attached anew, and what has been processed said at once: the writer waits for nothing else.
+        let again = reader.ask(attach("s", "", 3, Some(Start::ResumeAfter(1))));
+        reader.grant(again, 0, Some(1));
+        writer.outcome(waits).await.unwrap();
+        assert_eq!(keys(&reader.items(again, 1).await), [2]);
+        // Let go before it is there: it leaves nothing behind.
+        let other = reader.ask(attach("s", "named", 1, None));
+        let detach =
+            Asked::DetachListener(v1::DetachListenerRequest { listener: other, ..Default::default() });
+        reader.carry_out(detach).await.unwrap();
+        reader.outcome(other).await.unwrap();
+        servers
+            .eventually("the named listener is let go", |servers| {
+                let listeners = servers.engine().scan_listeners(Some("s"), ("", ""), 10);
+                listeners.iter().any(|listener| listener.name == "named")
+                    && listeners.iter().all(|listener| listener.name.is_empty() || !listener.attached)
+            })
+            .await;
+    });
+}
+
+#[test]
 fn items_come_in_order_to_the_other_server_and_the_end_last() {
     under_seeds(40, async |servers| {
         let mut writer = servers.client(0, 1).await;

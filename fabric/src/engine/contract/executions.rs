@@ -123,6 +123,18 @@ pub(crate) fn a_forgotten_one_is_cancelled_first(fixture: &mut Fixture) {
     fixture.reserve("runs");
 }
 
+pub(crate) fn a_completion_after_the_deadline_is_too_late(fixture: &mut Fixture) {
+    const SPAN: u64 = 200;
+    let short = v1::CreateExecutionRequest { remaining_ms: SPAN, ..call("e") };
+    fixture.send(ExecutionRequest::Create(short, None)).unwrap();
+    let token = fixture.reserve("e");
+    // Until the deadline has passed for certain; nobody has ended the execution for it.
+    std::thread::sleep(std::time::Duration::from_millis(SPAN + 1));
+    assert_eq!(fixture.refusal(complete("e", &token)), "RESERVATION_LOST");
+    let end = fixture.get("e").unwrap().end.unwrap();
+    assert_eq!(end.error.unwrap().reason, "EXECUTION_DEADLINE");
+}
+
 pub(crate) fn an_ended_one_stays_as_it_is(fixture: &mut Fixture) {
     fixture.send(create("e")).unwrap();
     let token = fixture.reserve("e");

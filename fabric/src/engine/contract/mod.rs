@@ -74,6 +74,7 @@ scenarios! { $
     executions:
         equal_content_attaches_and_other_conflicts
         deadlines_are_stamped_once
+        a_completion_after_the_deadline_is_too_late
         ends_leave_their_reason
         a_forgotten_one_is_cancelled_first
         an_ended_one_stays_as_it_is

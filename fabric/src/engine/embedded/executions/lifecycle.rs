@@ -157,6 +157,13 @@ impl Executions {
         if !allowed {
             return Err(lost(id));
         }
+        if slot.execution.deadline.is_some_and(|deadline| deadline <= changes.now) {
+            // Nobody has come to end it yet. It is late all the same: a call below may have ended by the very deadline,
+            // and this be the handler that says so.
+            let refusal = lost(id);
+            self.end_without_result(id, EndReason::Deadline, changes)?;
+            return Err(refusal);
+        }
         let end = match request.failure {
             None => v1::End { results: request.results, error: None, failure: None },
             Some(failure) => v1::End {
