@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use perper::embedded::Embedded;
 use perper::protocol::NewInstance;
-use perper::{Agent, Context, RunningAgent};
+use perper::{Agent, Context, ErrorKind, RunningAgent};
 use perper_fabric::Config;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -172,7 +172,13 @@ impl World {
 
 pub(crate) async fn start(context: &Context, agent: &str, instance: &str) -> u64 {
     let instance = NewInstance { agent: agent.into(), instance: instance.into(), ..NewInstance::default() };
-    context.fabric().start_instance(instance).await.unwrap().incarnation
+    loop {
+        match context.fabric().start_instance(instance.clone()).await {
+            // Asked in a session of a Fabric that has been replaced. To start it once more attaches to what was begun.
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {}
+            started => return started.unwrap().incarnation,
+        }
+    }
 }
 
 pub(crate) async fn stop(context: &Context, instance: &str) {
