@@ -16,14 +16,35 @@ struct Base {
     puts: AtomicUsize,
     /// Commits that succeed before one fails; all do if there is no number.
     commits_left: Mutex<Option<usize>>,
-    held: Mutex<bool>,
-    released: Condvar,
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    /// Commits wait.
+    on: bool,
+    /// One does.
+    waits: bool,
 }
 
 impl Base {
-    fn hold(&self, held: bool) {
-        *self.held.lock().unwrap() = held;
-        self.released.notify_all();
+    fn hold(&self, on: bool) {
+        self.held.lock().unwrap().on = on;
+        self.changed.notify_all();
+    }
+
+    /// Until a commit is held.
+    fn wait_for_commit(&self) {
+        drop(self.changed.wait_while(self.held.lock().unwrap(), |held| !held.waits).unwrap());
+    }
+
+    fn pass(&self) {
+        let mut held = self.held.lock().unwrap();
+        held.waits = true;
+        self.changed.notify_all();
+        let mut held = self.changed.wait_while(held, |held| held.on).unwrap();
+        held.waits = false;
     }
 }
 
@@ -31,7 +52,7 @@ struct Shared(Arc<Base>);
 
 impl Store for Shared {
     fn commit(&self, group: &[WriteBatch]) -> Result<()> {
-        drop(self.0.released.wait_while(self.0.held.lock().unwrap(), |held| *held).unwrap());
+        self.0.pass();
         let puts = group.iter().flat_map(WriteBatch::iter).filter(|op| matches!(op, Op::Put { .. })).count();
         if let Some(left) = &mut *self.0.commits_left.lock().unwrap() {
             *left = left.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::Io, "the disk is on fire"))?;
@@ -289,7 +310,8 @@ fn cut_a_checkpoint_short(folder: &Path, base: &Arc<Base>) {
     }
     base.hold(true);
     rotate(&store);
-    // While it is under way, so that this is of the next layer.
+    // Else it could leave out what the next layer changes again.
+    base.wait_for_commit();
     delete(&store, &[0]);
     put(&store, &[4], "new");
     *base.commits_left.lock().unwrap() = Some(1);
@@ -334,6 +356,7 @@ fn what_changes_again_before_a_checkpoint_comes_to_it_is_not_written_down() {
         put(&store, &[number], "former");
     }
     rotate(&store);
+    base.wait_for_commit();
     let mut batch = WriteBatch::new();
     batch.put_slice(Space::Lists, &[90], b"latter");
     for number in 100..=200_u8 {
@@ -373,6 +396,7 @@ fn a_key_that_is_made_anew_does_not_keep_its_former_deletion_from_the_store() {
     }
     delete(&store, &[150]);
     rotate(&store);
+    base.wait_for_commit();
     let mut batch = WriteBatch::new();
     batch.put_new(Space::Lists, &[150], Bytes::from_static(b"new"));
     store.commit(&[batch]).unwrap();
