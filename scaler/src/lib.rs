@@ -7,6 +7,8 @@
 //! It runs as the binary `perper-scaler`; see `docs/scaler.md`.
 
 pub mod backend;
+#[cfg(feature = "compose")]
+pub mod compose;
 pub mod config;
 mod error;
 #[cfg(feature = "kubernetes")]

@@ -85,6 +85,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
             let backend = Arc::new(Process::start(settings)?);
             scale(&config, fabric, backend, &mut signals).await
         }
+        #[cfg(feature = "compose")]
+        BackendConfig::Compose { source, project, engine } => {
+            let settings = perper_scaler::compose::Settings {
+                source: source.clone(),
+                project: project.clone(),
+                engine: engine.clone(),
+                // Files of this process are not there in a container: services say what else agents need.
+                fabric: vec![("PERPER_FABRIC_ENDPOINT".to_owned(), fabric.endpoint().to_owned())],
+            };
+            let backend = Arc::new(perper_scaler::compose::Compose::start(settings)?);
+            scale(&config, fabric, backend, &mut signals).await
+        }
         #[cfg(feature = "kubernetes")]
         BackendConfig::Kubernetes { namespace, lease, identity } => {
             let settings = perper_scaler::kubernetes::Settings {

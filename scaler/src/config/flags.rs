@@ -8,6 +8,8 @@ use clap::{Arg, ArgMatches, Command};
 use perper::protocol::Strings;
 
 use super::{BackendConfig, Config, LogFormat, parse_time};
+#[cfg(feature = "compose")]
+use crate::compose::Source;
 
 const ABOUT: &str =
     "The Scaler of Perper: starts and stops agent processes as instances of agents come and go.";
@@ -67,6 +69,19 @@ const COMMON: &[Setting] = &[
 const PROCESS: &[Setting] =
     &[setting("file", "FILE", "perper.yaml", "The file that says how each agent is run")];
 
+#[cfg(feature = "compose")]
+const COMPOSE: &[Setting] = &[
+    setting("file", "FILE", "", "The Compose file, read by Compose; by default the one that Compose finds"),
+    setting(
+        "resolved",
+        "FILE",
+        "",
+        "What `docker compose config` has printed, where Compose is not installed",
+    ),
+    setting("project-name", "NAME", "", "The name of the project; by default the one that Compose gives it"),
+    setting("docker-host", "URL", "", "Where the Docker Engine is [default: unix:///var/run/docker.sock]"),
+];
+
 #[cfg(feature = "kubernetes")]
 const KUBERNETES: &[Setting] = &[
     setting("namespace", "NAME", "", "The namespace of PerperAgents and Pods; by default the one it runs in"),
@@ -95,6 +110,20 @@ pub fn parse(
     }
     let values = Values { matches, environment };
     let backend = match backend {
+        #[cfg(feature = "compose")]
+        "compose" => BackendConfig::Compose {
+            source: match (values.text(&COMPOSE[0])?, values.text(&COMPOSE[1])?) {
+                (Some(_), Some(_)) => return Err("give one of file and resolved, not both".to_owned()),
+                (None, Some(resolved)) => Source::Resolved(resolved.into()),
+                (file, None) => Source::File(file.map(PathBuf::from)),
+            },
+            project: values.text(&COMPOSE[2])?,
+            engine: match values.text(&COMPOSE[3])? {
+                None => environment.get("DOCKER_HOST").map_err(|error| error.to_string())?,
+                given => given,
+            }
+            .filter(|engine| !engine.is_empty()),
+        },
         #[cfg(feature = "kubernetes")]
         "kubernetes" => BackendConfig::Kubernetes {
             namespace: values.text(&KUBERNETES[0])?,
@@ -116,6 +145,9 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(backend("process", "Run agents as local processes", PROCESS));
+    #[cfg(feature = "compose")]
+    let command =
+        command.subcommand(backend("compose", "Run agents as containers of a Compose project", COMPOSE));
     #[cfg(feature = "kubernetes")]
     let command = command
         .subcommand(backend("kubernetes", "Run agents as Pods and Deployments of Kubernetes", KUBERNETES))
@@ -236,6 +268,29 @@ mod tests {
         assert_eq!(config.resync, Duration::from_secs(30));
         assert_eq!(config.http_address, None);
         assert_eq!(load(&["process"], environment).unwrap().grace, Duration::from_secs(5));
+    }
+
+    #[cfg(feature = "compose")]
+    #[test]
+    fn a_project_is_described_in_one_place() {
+        let compose = |arguments: &[&str], environment: &[(&str, &str)]| {
+            load(&[&["compose"], arguments].concat(), environment).map(|config| config.backend)
+        };
+        let expected = |source, engine: Option<&str>| {
+            Ok(BackendConfig::Compose { source, project: None, engine: engine.map(str::to_owned) })
+        };
+        assert_eq!(compose(&[], &[]), expected(Source::File(None), None));
+        let docker: &[(&str, &str)] = &[("DOCKER_HOST", "unix:///d")];
+        assert_eq!(
+            compose(&["--file", "c"], docker),
+            expected(Source::File(Some("c".into())), Some("unix:///d"))
+        );
+        assert_eq!(
+            compose(&["--resolved", "r", "--docker-host", "unix:///e"], docker),
+            expected(Source::Resolved("r".into()), Some("unix:///e"))
+        );
+        let error = compose(&["--file", "c", "--resolved", "r"], &[]).expect_err("two places");
+        assert_eq!(error, "give one of file and resolved, not both");
     }
 
     #[test]
