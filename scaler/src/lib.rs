@@ -24,4 +24,4 @@ mod serving;
 
 pub use error::{Error, Result};
 pub use scaler::{Scaler, Settings};
-pub use serving::{Health, Serving};
+pub use serving::{Health, Serving, ask_health};

@@ -29,6 +29,13 @@ fn main() -> ExitCode {
     }
     match config::parse(std::env::args_os(), &Environment) {
         Ok(Invocation::Scale(config)) => serve(*config),
+        Ok(Invocation::Health(address)) => match perper_scaler::ask_health(address) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(complaint) => {
+                eprintln!("{complaint}");
+                ExitCode::FAILURE
+            }
+        },
         Ok(Invocation::Show(text)) => {
             // Whoever closed our output does not want to know.
             let _ = io::stdout().lock().write_all(text.as_bytes());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tracing::{info, warn};
 
+use super::health;
 use super::telemetry::Telemetry;
 use crate::config::{self, Invocation, Loaded, ProcessEnvironment};
 use crate::{Config, Error, Fabric, RunningFabric};
@@ -17,6 +18,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match config::parse(arguments, &ProcessEnvironment) {
         Ok(Invocation::Serve(loaded)) => serve(loaded.config),
         Ok(Invocation::CheckConfig(loaded)) => check_config(&loaded),
+        Ok(Invocation::Health(loaded)) => check_health(&loaded.config),
         Ok(Invocation::Show(text)) => {
             print(&text);
             ExitCode::SUCCESS
@@ -37,6 +39,24 @@ fn check_config(loaded: &Loaded) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn check_health(config: &Config) -> ExitCode {
+    let found = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the check cannot be started")
+        .and_then(|runtime| runtime.block_on(health::check(config)));
+    match found {
+        Ok(found) => {
+            print(&format!("{found}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -40,6 +40,8 @@ pub enum Invocation {
     Serve(Box<Loaded>),
     /// Say what the configuration amounts to.
     CheckConfig(Box<Loaded>),
+    /// Say whether the server of this configuration serves.
+    Health(Box<Loaded>),
     /// Help or the version, as asked for.
     Show(String),
 }
@@ -67,9 +69,13 @@ pub fn parse(
         }
         Err(error) => return Err(InvocationError::Usage(error.render().to_string().trim_end().to_owned())),
     };
-    let check = matches.subcommand_matches("check-config");
-    let loaded = Box::new(sources::load(given(check.unwrap_or(&matches)), environment)?);
-    Ok(if check.is_some() { Invocation::CheckConfig(loaded) } else { Invocation::Serve(loaded) })
+    let (subcommand, matches) = matches.subcommand().unwrap_or(("", &matches));
+    let loaded = Box::new(sources::load(given(matches), environment)?);
+    Ok(match subcommand {
+        "check-config" => Invocation::CheckConfig(loaded),
+        "health" => Invocation::Health(loaded),
+        _ => Invocation::Serve(loaded),
+    })
 }
 
 fn given(matches: &ArgMatches) -> Vec<Given> {
@@ -115,6 +121,10 @@ fn command() -> Command {
         .subcommand(
             Command::new("check-config")
                 .about("Check the configuration and the files it names, show it with the origin of each setting, and exit"),
+        )
+        .subcommand(
+            Command::new("health")
+                .about("Ask the server of this configuration, on this machine, whether it serves; exit 0 if it does"),
         )
         .disable_help_subcommand(true)
 }

@@ -282,6 +282,16 @@ impl Scaler {
         Ok((status, text))
     }
 
+    /// What the binary says of the health of this one: its exit code, and its complaint.
+    pub(crate) fn health(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_perper-scaler"))
+            .args(["health", "--http-address", "127.0.0.1:0", "--http-address-file"])
+            .arg(self.folder.join("http"))
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
     pub(crate) async fn ready(&self) {
         eventually("the scaler is ready", || async {
             match self.page("/readyz").await? {
