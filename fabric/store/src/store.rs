@@ -86,7 +86,10 @@ pub trait Store: Send + Sync + 'static {
     /// being taken.
     fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
         let _ = (cluster_id, boot_epoch);
-        let message = format!("the {} store has no journal, from which a backup is made", self.kind());
+        let message = format!(
+            "the {} store has no journal, of which a backup is made; give the server --data",
+            self.kind()
+        );
         Err(Error::new(ErrorKind::Incompatible, message))
     }
 

@@ -139,11 +139,11 @@ fn what_is_restored_was_the_state_between_two_commits() {
             for _ in 0..600 {
                 store.commit(&[random.batch(&mut model)]).expect("a commit");
             }
-            let mut backup = begin(&*store);
+            let backup = begin(&*store);
             let mut bytes = Vec::new();
             // The state after each commit since it began.
             let mut states = vec![model.clone()];
-            while let Some(next) = backup.next() {
+            for next in backup {
                 bytes.extend_from_slice(&next.expect("bytes of the backup"));
                 for _ in 0..random.below(6) {
                     store.commit(&[random.batch(&mut model)]).expect("a commit");
