@@ -298,6 +298,31 @@ async fn everything_acknowledged_before_a_backup_under_load_is_in_it() {
     }
 }
 
+/// What the session is told of the reservations that it says it still holds.
+async fn revoked(channel: &Channel, held: &Bytes) -> bool {
+    let held_reservations = vec![held.clone()];
+    let attach = v1::Attach { session: session(9), hello: hello(), held_reservations, ..Default::default() };
+    let get = v1::GetExecutionRequest { execution: "detached".into(), summary: true };
+    let frames = [
+        v1::ClientFrame { attach: Some(attach), ..Default::default() },
+        // What has an answer comes after what was to be told at the beginning.
+        v1::ClientFrame {
+            requests: vec![v1::Request { sequence: 100, request: Some(Asked::GetExecution(get)) }],
+            ..Default::default()
+        },
+    ];
+    let frames = tokio_stream::iter(frames).chain(tokio_stream::pending());
+    let mut answers = SessionsClient::new(channel.clone()).attach(frames).await.unwrap().into_inner();
+    let mut revoked = false;
+    loop {
+        let frame = answers.message().await.unwrap().expect("the session goes on");
+        revoked |= frame.revocations.iter().any(|revocation| revocation.reservation == *held);
+        if frame.responses.iter().any(|response| response.sequence == 100) {
+            return revoked;
+        }
+    }
+}
+
 /// A session that waits for a call, until what is handed back is dropped.
 async fn wait_for_a_call(channel: &Channel, execution: &str) -> tonic::Streaming<v1::ServerFrame> {
     let attach = v1::Attach { session: session(9), hello: hello(), ..Default::default() };
@@ -349,6 +374,19 @@ async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
         ..Default::default()
     };
     ExecutionsClient::new(channel.clone()).create_execution(detached).await.unwrap();
+    let reserve = v1::ReserveExecutionRequest {
+        filter: Some(v1::ExecutionFilter { agent: "A".into(), ..Default::default() }),
+        session: session(9),
+        ..Default::default()
+    };
+    let mut executions = ExecutionsClient::new(channel.clone());
+    let mut held = Bytes::new();
+    for _ in 0..2 {
+        let activation = executions.reserve_execution(reserve.clone()).await.unwrap().into_inner();
+        if activation.execution == "detached" {
+            held = activation.reservation;
+        }
+    }
     let cluster = cluster_id(&channel).await;
     drop(server);
     drop(waiting);
@@ -374,8 +412,13 @@ async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
                 (false, _) => vec![session(5)],
             };
             assert_eq!(sessions(&channel).await, expected, "{name}, start {start}");
-            if !keep {
+            if !keep && start == 0 {
                 open_session(&channel, 5).await;
+            }
+            if start == 1 {
+                // A client that chose the same name again has nothing of what that held.
+                open_session(&channel, 9).await;
+                assert_eq!(revoked(&channel, &held).await, !keep, "{name}: a reservation of the former life");
             }
             let mut executions = ExecutionsClient::new(channel.clone());
             let mut get = async |execution: &str| {
@@ -383,7 +426,9 @@ async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
                 executions.get_execution(request).await.map(|found| found.into_inner().execution.unwrap())
             };
             let detached = get("detached").await.expect("it is nobody's");
-            assert_eq!(detached.state(), v1::ExecutionState::Pending);
+            if start == 0 {
+                assert_eq!(detached.state(), v1::ExecutionState::Pending);
+            }
             let call = get("call").await.expect("it is there");
             let expected = if keep { v1::ExecutionState::Pending } else { v1::ExecutionState::Completed };
             assert_eq!(call.state(), expected, "{name}: a call whose caller is gone");

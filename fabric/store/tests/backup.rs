@@ -386,3 +386,35 @@ fn what_is_only_in_memory_has_no_backup() {
     let error = MemoryStore::new().backup(ID, 1).map(drop).expect_err("there is nothing on disk");
     assert_eq!(error.kind(), ErrorKind::Incompatible);
 }
+
+#[test]
+fn a_backup_comes_to_its_end_however_fast_streams_grow() {
+    for kind in [StoreKind::Sled, StoreKind::Fjall] {
+        let folder = temporary();
+        let store = open(kind, folder.path());
+        let mut number = 0_u32;
+        // Three streams that grow at their ends, by more than the backup reads in a step.
+        let mut write = |count| {
+            for _ in 0..count {
+                number += 1;
+                let mut batch = WriteBatch::new();
+                for stream in 0..3_u8 {
+                    let key = [&[stream][..], &number.to_be_bytes()].concat();
+                    batch.put_new(Space::Items, &key, vec![stream; 60_000].into());
+                }
+                store.commit(&[batch]).expect("a commit");
+            }
+        };
+        write(10);
+        let mut steps = 0;
+        for bytes in begin(&*store) {
+            bytes.expect("bytes of the backup");
+            steps += 1;
+            assert!(steps < 300, "{kind}: it runs after the writer");
+            if steps < 100 {
+                write(6);
+            }
+        }
+        store.close().expect("it closes");
+    }
+}

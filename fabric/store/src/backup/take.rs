@@ -27,7 +27,7 @@ pub struct Backup {
 
 enum Stage {
     Header,
-    /// Entries of a space, after a key.
+    /// Entries of a space, below a key.
     Entries(usize, Option<Bytes>),
     Changes(NotedChanges),
     Over,
@@ -76,12 +76,12 @@ impl Backup {
                     self.stage = Stage::Entries(0, None);
                     return Ok(Some(bytes.into()));
                 }
-                Stage::Entries(index, after) => {
+                Stage::Entries(index, below) => {
                     let Some(&space) = Space::ALL.get(*index) else {
                         self.stage = Stage::Changes(self.end_changes()?);
                         continue;
                     };
-                    let batch = read_entries(&self.checkpoints, space, after)?;
+                    let batch = read_entries(&self.checkpoints, space, below)?;
                     if batch.is_empty() {
                         self.stage = Stage::Entries(*index + 1, None);
                         continue;
@@ -146,13 +146,16 @@ impl Drop for Backup {
 }
 
 /// The next entries of a space. A range is begun for each step, so that nothing is held on to in between.
-fn read_entries(checkpoints: &Checkpoints, space: Space, after: &mut Option<Bytes>) -> Result<WriteBatch> {
-    let start = after.take().map_or(Bound::Unbounded, Bound::Excluded);
+///
+/// From the last to the first, since what grows, as streams and lists of executions do, grows at its end: there it is
+/// behind the reader, who else might never catch up with a fast writer.
+fn read_entries(checkpoints: &Checkpoints, space: Space, below: &mut Option<Bytes>) -> Result<WriteBatch> {
+    let end = below.take().map_or(Bound::Unbounded, Bound::Excluded);
     let mut batch = WriteBatch::new();
-    for entry in checkpoints.range(space, KeyRange { start, end: Bound::Unbounded }, Direction::Forward) {
+    for entry in checkpoints.range(space, KeyRange { start: Bound::Unbounded, end }, Direction::Reverse) {
         let (key, value) = entry?;
         batch.put(space, &key, value);
-        *after = Some(key);
+        *below = Some(key);
         if batch.size() >= RECORD_BYTES {
             break;
         }
