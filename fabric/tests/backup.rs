@@ -240,8 +240,10 @@ async fn everything_acknowledged_before_a_backup_under_load_is_in_it() {
             }));
         }
         let counts = || acknowledged.each_ref().map(|count| count.load(Ordering::SeqCst));
+        let start = Instant::now();
         while counts().iter().any(|count| *count < 200) {
-            assert!(writers.iter().all(|writer| !writer.is_finished()));
+            assert!(writers.iter().all(|writer| !writer.is_finished()), "a writer failed");
+            assert!(start.elapsed() < 6 * PATIENCE, "nothing is written");
             tokio::task::yield_now().await;
         }
 
@@ -585,7 +587,10 @@ async fn one_backup_is_taken_at_a_time_and_a_server_that_stops_breaks_it_off() {
         (Code::FailedPrecondition, true)
     );
 
+    // Not read on before the server is known to stop.
+    let mut session = wait_for_a_call(&channel, "call").await;
     let stopping = tokio::spawn(fabric.shutdown());
+    while !session.message().await.unwrap().expect("the session goes on").draining {}
     let end = loop {
         match first.message().await {
             Ok(Some(_)) => {}
@@ -594,7 +599,7 @@ async fn one_backup_is_taken_at_a_time_and_a_server_that_stops_breaks_it_off() {
         }
     };
     assert_eq!(end.code(), Code::Unavailable, "{end}");
-    drop((first, client, states, channel));
+    drop((first, session, client, states, channel));
     stopping.await.unwrap().unwrap();
     assert!(!folders.path("data/store/journal/backup.changes").exists());
 }

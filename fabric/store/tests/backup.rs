@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use perper_store::{
@@ -18,6 +19,9 @@ use perper_store::{
 use tempfile::TempDir;
 
 type Content = BTreeMap<(Space, Vec<u8>), Bytes>;
+
+/// Longer than anything here takes, so that a fault ends a test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const ID: ClusterId = ClusterId(0xC1);
 
@@ -194,8 +198,9 @@ fn backups_under_load_have_everything_acknowledged_before_and_nothing_by_halves(
             }
         });
         let wait_for = |number| {
+            let start = Instant::now();
             while acknowledged.load(Ordering::SeqCst) < number {
-                assert!(!writer.is_finished());
+                assert!(!writer.is_finished() && start.elapsed() < PATIENCE, "nothing is written");
                 thread::yield_now();
             }
         };
