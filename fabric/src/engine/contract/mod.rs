@@ -91,6 +91,7 @@ scenarios! { $
         lost_ones_cost_an_attempt_until_there_are_none_left
         attempts_are_counted_for_each_work_group
         a_session_goes_on_after_a_restart
+        nothing_is_taken_for_what_is_gone
         a_session_keeps_what_it_says;
     trees:
         children_need_a_running_parent

@@ -165,6 +165,11 @@ impl Table {
         sorted.into_iter().chain(walk.filter(move |number| slots.contains_key(number)))
     }
 
+    /// Numbers up to this one have been given away.
+    pub(super) fn skip_through(&mut self, number: u64) {
+        self.last = self.last.max(number);
+    }
+
     pub(super) fn last(&self) -> u64 {
         self.last
     }
