@@ -584,7 +584,7 @@ async fn one_backup_is_taken_at_a_time_and_a_server_that_stops_breaks_it_off() {
     let second = second.expect_err("one at a time");
     assert_eq!(
         (second.code(), second.message().contains("is being taken already")),
-        (Code::FailedPrecondition, true)
+        (Code::ResourceExhausted, true)
     );
 
     // Not read on before the server is known to stop.

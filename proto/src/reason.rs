@@ -123,11 +123,6 @@ reasons! {
     /// An index past the end of the list.
     IndexOutOfRange = "INDEX_OUT_OF_RANGE", OutOfRange;
 
-    /// Another backup is being taken.
-    BackupUnderWay = "BACKUP_UNDER_WAY", FailedPrecondition;
-    /// The client of a backup took nothing for too long.
-    BackupStalled = "BACKUP_STALLED", DeadlineExceeded;
-
     /// A fault of the server; the message says where.
     Internal = "INTERNAL", Internal;
 }

@@ -93,7 +93,7 @@ impl Sending {
                 }
                 sent = timeout(PATIENCE, self.sender.send(message)) => match sent {
                     Ok(sent) => Ok(sent.is_ok()),
-                    Err(_) => Err(Reason::BackupStalled.error(format!(
+                    Err(_) => Err(Reason::LimitExceeded.error(format!(
                         "the client took nothing of the backup for {PATIENCE:?}; write it to a faster place"
                     ))),
                 },

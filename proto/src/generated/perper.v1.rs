@@ -6176,9 +6176,9 @@ pub mod administration_client {
         /// before the call is in it, and no change is in it in part. The server goes on serving meanwhile.
         ///
         /// The messages joined are the bytes of a file that `perper-fabric restore` puts back. It is whole only if the call ends
-        /// with OK; the file itself tells, too. One backup is taken at a time: BACKUP_UNDER_WAY. Feature "backup", which a server
-        /// that keeps everything in memory does not have: FEATURE_NOT_SUPPORTED. A server that stops breaks it off: DRAINING. So
-        /// does one whose client takes nothing for a minute: BACKUP_STALLED.
+        /// with OK; the file itself tells, too. Feature "backup", which a server that keeps everything in memory does not have:
+        /// FEATURE_NOT_SUPPORTED. One backup is taken at a time, and a client that takes nothing for a minute loses it:
+        /// LIMIT_EXCEEDED. A server that stops breaks it off: DRAINING; one whose disk fills up meanwhile, too: STORAGE_FULL.
         pub async fn backup(
             &mut self,
             request: impl tonic::IntoRequest<super::BackupRequest>,
@@ -6228,9 +6228,9 @@ pub mod administration_server {
         /// before the call is in it, and no change is in it in part. The server goes on serving meanwhile.
         ///
         /// The messages joined are the bytes of a file that `perper-fabric restore` puts back. It is whole only if the call ends
-        /// with OK; the file itself tells, too. One backup is taken at a time: BACKUP_UNDER_WAY. Feature "backup", which a server
-        /// that keeps everything in memory does not have: FEATURE_NOT_SUPPORTED. A server that stops breaks it off: DRAINING. So
-        /// does one whose client takes nothing for a minute: BACKUP_STALLED.
+        /// with OK; the file itself tells, too. Feature "backup", which a server that keeps everything in memory does not have:
+        /// FEATURE_NOT_SUPPORTED. One backup is taken at a time, and a client that takes nothing for a minute loses it:
+        /// LIMIT_EXCEEDED. A server that stops breaks it off: DRAINING; one whose disk fills up meanwhile, too: STORAGE_FULL.
         async fn backup(
             &self,
             request: tonic::Request<super::BackupRequest>,

@@ -432,7 +432,7 @@ impl Embedded {
 /// Why there is no backup.
 fn backup_error(error: perper_store::Error) -> v1::Error {
     let reason = match error.kind() {
-        ErrorKind::Busy => Reason::BackupUnderWay,
+        ErrorKind::Busy => Reason::LimitExceeded,
         ErrorKind::Incompatible => Reason::FeatureNotSupported,
         ErrorKind::DiskFull => Reason::StorageFull,
         ErrorKind::Closed => Reason::Draining,
