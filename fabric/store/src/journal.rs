@@ -26,7 +26,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -80,6 +80,8 @@ pub(crate) struct Writer {
     record: Vec<u8>,
     /// Where groups are noted while a backup is taken.
     pub(crate) changes: Option<Changes>,
+    /// The backup that is being taken. It outlives the notes above, which it reads back at its end.
+    pub(crate) backup: Weak<()>,
     closed: bool,
 }
 
@@ -154,7 +156,13 @@ impl JournaledStore {
             .map_err(|error| Error::io("starting the thread that writes checkpoints", &error))?;
         Ok(Self {
             checkpoints,
-            writer: Arc::new(Mutex::new(Writer { file, record: Vec::new(), changes: None, closed: false })),
+            writer: Arc::new(Mutex::new(Writer {
+                file,
+                record: Vec::new(),
+                changes: None,
+                backup: Weak::new(),
+                closed: false,
+            })),
             thread: Mutex::new(Some(thread)),
             durability,
             options,

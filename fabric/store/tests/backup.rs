@@ -355,6 +355,20 @@ fn a_second_backup_waits_for_the_first_to_end_in_whatever_way() {
     assert_eq!(error.kind(), ErrorKind::Busy);
     drop(first);
     assert!(!noted());
+
+    let mut first = begin(&*store);
+    first.next().expect("a header").expect("bytes");
+    let mut batch = WriteBatch::new();
+    batch.put_slice(Space::Lists, b"key", b"meanwhile");
+    store.commit(&[batch]).expect("a put");
+    // Entries first, then what was committed meanwhile: in the middle of reading that back.
+    first.next().expect("an entry").expect("bytes");
+    first.next().expect("a change").expect("bytes");
+    assert!(noted());
+    let error = store.backup(ID, 1).map(drop).expect_err("one at a time");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    drop(first);
+    assert!(!noted());
     let second = rest(begin(&*store));
     assert!(!noted());
     BackupReader::open(&second[..]).unwrap().check().expect("a whole backup");

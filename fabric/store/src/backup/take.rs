@@ -23,6 +23,8 @@ pub struct Backup {
     header: BackupHeader,
     numbering: Numbering,
     stage: Stage,
+    /// Says, as long as it is there, that a backup is being taken.
+    _alive: Arc<()>,
 }
 
 enum Stage {
@@ -43,12 +45,14 @@ impl Backup {
     ) -> Result<Self> {
         let mut locked = lock(writer);
         locked.check_open()?;
-        if locked.changes.is_some() {
+        if locked.backup.strong_count() > 0 {
             let message = "a backup of this data is being taken already; wait until that is done";
             return Err(Error::new(ErrorKind::Busy, message));
         }
         // From here on, within the lock of the writer: all that was committed before can be read.
         locked.changes = Some(Changes::begin(checkpoints.folder())?);
+        let alive = Arc::new(());
+        locked.backup = Arc::downgrade(&alive);
         drop(locked);
         Ok(Self {
             header: BackupHeader::now(checkpoints.base().kind(), cluster_id, boot_epoch),
@@ -56,6 +60,7 @@ impl Backup {
             writer: Arc::clone(writer),
             numbering: Numbering::new(0),
             stage: Stage::Header,
+            _alive: alive,
         })
     }
 
