@@ -6,6 +6,7 @@ use anyhow::Context;
 use tracing::{info, warn};
 
 use super::telemetry::Telemetry;
+use super::{backup, restore};
 use crate::config::{self, Invocation, Loaded, ProcessEnvironment};
 use crate::{Config, Error, Fabric, RunningFabric};
 
@@ -17,6 +18,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match config::parse(arguments, &ProcessEnvironment) {
         Ok(Invocation::Serve(loaded)) => serve(loaded.config),
         Ok(Invocation::CheckConfig(loaded)) => check_config(&loaded),
+        Ok(Invocation::Backup(request)) => said(backup::take(&request)),
+        Ok(Invocation::Restore(request)) => said(restore::put_back(&request)),
+        Ok(Invocation::CheckBackup(from)) => said(restore::check(&from)),
         Ok(Invocation::Show(text)) => {
             print(&text);
             ExitCode::SUCCESS
@@ -24,6 +28,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The end of a command that does one thing and says what it did.
+fn said(done: anyhow::Result<String>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("perper-fabric: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }
