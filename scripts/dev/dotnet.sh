@@ -42,6 +42,12 @@ cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build,
   need_rust
   local extension=so
   [ "$(uname)" != Darwin ] || extension=dylib
+  # Measured is a release build.
+  if [ "${1:-test}" = bench ]; then
+    shift
+    dotnet_bench "$@"
+    return
+  fi
   cargo build --quiet --package perper-uniffi --package perper-uniffi-csharp --package perper-uniffi-fixture --package perper-fabric
   export LD_LIBRARY_PATH="$PWD/target/debug${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   case ${1:-test} in
@@ -56,7 +62,6 @@ cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build,
       mkdir -p "$native" && cp target/dist/libperper_uniffi.* "$native/"
       dotnet pack --nologo --configuration Release -p:PerperNative="$PWD/target/dotnet-native" dotnet/src/Perper --output target/package
       return ;;
-    bench) shift; dotnet_bench "$@"; return ;;
     test) ;;
     *) die "there is no ./dev dotnet $1" ;;
   esac
@@ -107,11 +112,12 @@ Hello, stream!" ] || { cat "$folder/greeter" >&2; die "the tutorial's program pr
 dotnet_run() {
   local program=target/dotnet/$1.dll
   shift
-  if [ "$(dotnet_kind)" = sdk ]; then exec timeout 300 dotnet "$program" "$@"; fi
-  exec timeout 300 "$PERPER_DOTNET_LITE" run "$program" "$@"
+  if [ "$(dotnet_kind)" = sdk ]; then exec timeout 900 dotnet "$program" "$@"; fi
+  exec timeout 900 "$PERPER_DOTNET_LITE" run "$program" "$@"
 }
 
-# [SECONDS]: .NET beside Rust, in one run. Measure on a machine that does nothing else.
+# [--seconds N] [--rounds N] [--only calls,items,values]: .NET beside Rust, in one run. Measure on a machine that does
+# nothing else.
 dotnet_bench() {
   need_dotnet || return 0
   cargo build --quiet --release --package perper-uniffi --package perper-fabric --package perper-bench
@@ -122,10 +128,5 @@ dotnet_bench() {
     dotnet_lite_build dotnet/src/Perper -o target/dotnet/Perper.dll
     dotnet_lite_build dotnet/bench -r target/dotnet/Perper.dll -o target/dotnet/Perper.Bench.dll --exe
   fi
-  local folder
-  folder=$(mktemp -d)
-  start_fabric target/release/perper-fabric "$folder" --data "$folder/data" --durability process
-  (dotnet_run Perper.Bench "http://$(cat "$folder/address")" target/release/perper-bench "$@") || true
-  kill "$fabric_pid"
-  rm -rf "$folder"
+  (dotnet_run Perper.Bench "$@")
 }
