@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import descriptor_pool, message_factory
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-SERVICES = {"Executions", "Inspection", "Instances", "Sessions", "States", "Streams"}
+SERVICES = {"Administration", "Executions", "Inspection", "Instances", "Sessions", "States", "Streams"}
 ANSWER = b"\x18\x2a"  # 42 in CBOR
 
 

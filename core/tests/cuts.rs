@@ -1,52 +1,30 @@
 //! Connections that break at chosen places. The users of a client must see nothing of it, which is checked by value:
 //! what was done once is there once.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
+use hello::{cbor, connect, greet, read, server};
 use perper::{
     Result,
     protocol::{
         DictionaryOperation, ExecutionFilter, Fabric, ListOperation, Listen, ListenEvent, ListenFrom,
-        ListenOptions, ListenerOptions, NewExecution, NewStream, Settings, StreamOptions, WriterOptions,
+        ListenOptions, ListenerOptions, NewStream, StreamOptions, WriterOptions,
     },
 };
-use perper_fabric::{Config, RunningFabric};
+use perper_fabric::RunningFabric;
 use perper_proxy::{Cut, Proxy};
+
+mod hello;
 
 /// Long enough for any machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn start() -> (RunningFabric, Proxy, Fabric) {
-    let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
-    let server = perper_fabric::Fabric::start(config).await.expect("a server");
+    let server = server().await;
     let proxy = Proxy::start(server.address()).await;
     let fabric = connect(proxy.address()).await;
     (server, proxy, fabric)
-}
-
-async fn connect(address: SocketAddr) -> Fabric {
-    let settings = Settings::default()
-        .with_endpoint(format!("http://{address}"))
-        .with_connect_timeout(Duration::from_secs(20));
-    Fabric::connect(settings).await.expect("a session")
-}
-
-fn cbor<T: serde::Serialize>(value: T) -> Bytes {
-    perper_values::to_vec(&value).expect("encodes").into()
-}
-
-fn read<T: serde::de::DeserializeOwned>(value: &Bytes) -> T {
-    perper_values::from_slice(value).expect("decodes")
-}
-
-fn greet(fabric: &Fabric, name: i64) -> NewExecution {
-    NewExecution {
-        agent: "Hello".into(),
-        delegate: "Greet".into(),
-        arguments: vec![cbor(name)],
-        ..NewExecution::new(fabric.new_id())
-    }
 }
 
 fn listen(fabric: &Fabric) -> Listen {

@@ -1,46 +1,19 @@
 //! The client against a real server in this process.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
+use hello::{cbor, connect, greet, read, server};
 use perper::{
     ErrorKind, Failure, Result,
     protocol::{
         Activation, DictionaryOperation, ExecutionFilter, Fabric, ListOperation, ListenEvent, ListenFrom,
-        ListenOptions, ListenerOptions, NewExecution, NewInstance, NewStream, PageRequest, Settings,
-        StreamOptions, WatchEvent, WriterOptions,
+        ListenOptions, ListenerOptions, NewExecution, NewInstance, NewStream, PageRequest, StreamOptions,
+        WatchEvent, WriterOptions,
     },
 };
-use perper_fabric::{Config, RunningFabric};
 
-async fn server() -> RunningFabric {
-    let config = Config { address: ([127, 0, 0, 1], 0).into(), ..Config::default() };
-    perper_fabric::Fabric::start(config).await.expect("a server")
-}
-
-async fn connect(address: SocketAddr) -> Fabric {
-    let settings = Settings::default()
-        .with_endpoint(format!("http://{address}"))
-        .with_connect_timeout(Duration::from_secs(20));
-    Fabric::connect(settings).await.expect("a session")
-}
-
-fn cbor<T: serde::Serialize>(value: T) -> Bytes {
-    perper_values::to_vec(&value).expect("encodes").into()
-}
-
-fn read<T: serde::de::DeserializeOwned>(value: &Bytes) -> T {
-    perper_values::from_slice(value).expect("decodes")
-}
-
-fn greet(fabric: &Fabric, name: i64) -> NewExecution {
-    NewExecution {
-        agent: "Hello".into(),
-        delegate: "Greet".into(),
-        arguments: vec![cbor(name)],
-        ..NewExecution::new(fabric.new_id())
-    }
-}
+mod hello;
 
 fn filter(agent: &str) -> Vec<ExecutionFilter> {
     vec![ExecutionFilter { agent: agent.into(), ..ExecutionFilter::default() }]

@@ -30,8 +30,8 @@ namespace Perper.Conformance
             TaskScheduler.UnobservedTaskException += (_, error) => Console.Error.WriteLine($"nobody has seen: {error.Exception}");
             while (await Console.In.ReadLineAsync() is { } line)
             {
-                var command = Notation.Parse(line);
-                _ = Task.Run(() => AnswerAsync(command));
+                // Up to where it first waits, before the next one begins: `detach` must not overtake `take`.
+                _ = AnswerAsync(Notation.Parse(line));
             }
 
             Environment.Exit(0);

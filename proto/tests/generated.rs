@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "perper/v1/streams.proto",
     "perper/v1/states.proto",
     "perper/v1/inspection.proto",
+    "perper/v1/administration.proto",
     "externalscaler/externalscaler.proto",
 ];
 

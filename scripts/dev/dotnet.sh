@@ -42,8 +42,15 @@ cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build,
   need_rust
   local extension=so
   [ "$(uname)" != Darwin ] || extension=dylib
+  # Measured is a release build.
+  if [ "${1:-test}" = bench ]; then
+    shift
+    dotnet_bench "$@"
+    return
+  fi
   cargo build --quiet --package perper-uniffi --package perper-uniffi-csharp --package perper-uniffi-fixture --package perper-fabric
   export LD_LIBRARY_PATH="$PWD/target/debug${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  local sample samples='Greeter Caller Basic WordCount'
   case ${1:-test} in
     generate)
       dotnet_generate
@@ -56,7 +63,6 @@ cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build,
       mkdir -p "$native" && cp target/dist/libperper_uniffi.* "$native/"
       dotnet pack --nologo --configuration Release -p:PerperNative="$PWD/target/dotnet-native" dotnet/src/Perper --output target/package
       return ;;
-    bench) shift; dotnet_bench "$@"; return ;;
     test) ;;
     *) die "there is no ./dev dotnet $1" ;;
   esac
@@ -66,40 +72,54 @@ cmd_dotnet() { # [generate|pack|bench]: the .NET package: generated code, build,
     sdk)
       say ".NET: build and tests"
       dotnet test --nologo --configuration Release dotnet/tests/Perper.Tests
-      dotnet build --nologo --configuration Release dotnet/samples/Greeter --output target/dotnet
-      dotnet build --nologo --configuration Release dotnet/samples/Caller --output target/dotnet
-      say "the tutorial's two programs"
-      dotnet_tutorial
+      for sample in $samples; do
+        dotnet build --nologo --configuration Release "dotnet/samples/$sample" --output target/dotnet
+      done
+      dotnet_samples
       cmd_dotnet pack ;;
     lite)
       say ".NET, compiled by a stand-in for the SDK: build and tests"
       build_dotnet
-      dotnet_lite_build dotnet/samples/Greeter -r target/dotnet/Perper.dll -o target/dotnet/Greeter.dll --exe
-      dotnet_lite_build dotnet/samples/Caller -r target/dotnet/Perper.dll -o target/dotnet/Caller.dll --exe
-      "$PERPER_DOTNET_LITE" test dotnet/tests/Perper.Tests -r target/dotnet/Perper.dll
-      say "the tutorial's two programs"
-      dotnet_tutorial
+      for sample in $samples; do
+        dotnet_lite_build "dotnet/samples/$sample" -r target/dotnet/Perper.dll -o "target/dotnet/$sample.dll" --exe
+      done
+      dotnet_lite_build dotnet/tests/Perper.Tests.Worker -r target/dotnet/Perper.dll -o target/dotnet/Perper.Tests.Worker.dll --exe
+      "$PERPER_DOTNET_LITE" test dotnet/tests/Perper.Tests -r target/dotnet/Perper.dll -r target/dotnet/Perper.Tests.Worker.dll
+      dotnet_samples
       skipped "dotnet pack, because it needs the .NET SDK" ;;
     *)
       need_dotnet || skipped "the tests of .NET, for the reason above" ;;
   esac
 }
 
-# The tutorial's two programs, as two processes over a Fabric: they print what it says.
-dotnet_tutorial() {
-  local folder greeter printed
+# The samples over a Fabric: they print what documents say.
+dotnet_samples() {
+  local folder greeter printed counted
   folder=$(mktemp -d)
   start_fabric target/debug/perper-fabric "$folder"
+  say "the tutorial's two programs"
   dotnet_run Greeter >"$folder/greeter" 2>&1 &
   greeter=$!
   printed=$(dotnet_run Caller) || true
   # SIGTERM drains: the process ends by itself, and well.
   kill -TERM "$greeter"
   wait "$greeter" || { cat "$folder/greeter" >&2; kill "$fabric_pid"; die "the greeter did not stop orderly"; }
+  [ "$printed" = "Hello, World!
+Hello, stream!" ] || { cat "$folder/greeter" >&2; kill "$fabric_pid"; die "the tutorial's program printed: $printed"; }
+  say "the samples Basic and WordCount"
+  printed=$(dotnet_run Basic) || true
+  counted=$(dotnet_run WordCount LICENSE README.md) || true
   kill "$fabric_pid"
   unset PERPER_FABRIC_ENDPOINT
-  [ "$printed" = "Hello, World!
-Hello, stream!" ] || { cat "$folder/greeter" >&2; die "the tutorial's program printed: $printed"; }
+  [ "$printed" = "2 + 3 = 5
+17 / 5 = 3, remainder 2
+1 / 0: 1 cannot be divided by zero
+found stream and nothing
+ticked [0, 1, 2], the state says 3
+25 numbers in batches sum up to 300
+ping [0, 2, 4, 6], pong [1, 3, 5]" ] || die "the sample Basic printed: $printed"
+  [ "$counted" = "$(cat LICENSE README.md | tr -cs '[:alpha:]' '\n' | tr '[:upper:]' '[:lower:]' | LC_ALL=C sort | uniq -c |
+    LC_ALL=C sort -k1,1nr -k2 | sed '/^ *[0-9]* $/d' | head -20)" ] || die "the sample WordCount printed: $counted"
   rm -rf "$folder"
 }
 
@@ -107,11 +127,12 @@ Hello, stream!" ] || { cat "$folder/greeter" >&2; die "the tutorial's program pr
 dotnet_run() {
   local program=target/dotnet/$1.dll
   shift
-  if [ "$(dotnet_kind)" = sdk ]; then exec timeout 300 dotnet "$program" "$@"; fi
-  exec timeout 300 "$PERPER_DOTNET_LITE" run "$program" "$@"
+  if [ "$(dotnet_kind)" = sdk ]; then exec timeout 900 dotnet "$program" "$@"; fi
+  exec timeout 900 "$PERPER_DOTNET_LITE" run "$program" "$@"
 }
 
-# [SECONDS]: .NET beside Rust, in one run. Measure on a machine that does nothing else.
+# [--seconds N] [--rounds N] [--only calls,items,values]: .NET beside Rust, in one run. Measure on a machine that does
+# nothing else.
 dotnet_bench() {
   need_dotnet || return 0
   cargo build --quiet --release --package perper-uniffi --package perper-fabric --package perper-bench
@@ -122,10 +143,5 @@ dotnet_bench() {
     dotnet_lite_build dotnet/src/Perper -o target/dotnet/Perper.dll
     dotnet_lite_build dotnet/bench -r target/dotnet/Perper.dll -o target/dotnet/Perper.Bench.dll --exe
   fi
-  local folder
-  folder=$(mktemp -d)
-  start_fabric target/release/perper-fabric "$folder" --data "$folder/data" --durability process
-  (dotnet_run Perper.Bench "http://$(cat "$folder/address")" target/release/perper-bench "$@") || true
-  kill "$fabric_pid"
-  rm -rf "$folder"
+  (dotnet_run Perper.Bench "$@")
 }

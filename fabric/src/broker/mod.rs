@@ -25,13 +25,13 @@ mod unary;
 mod waits;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use perper_proto::v1;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::connection::Connection;
 use self::delivery::Deliveries;
@@ -75,7 +75,7 @@ pub(crate) struct Broker {
     /// Who waits for outcomes that come later.
     parked: Parked,
     observers: Observers,
-    draining: AtomicBool,
+    draining: CancellationToken,
 }
 
 impl Broker {
@@ -97,7 +97,7 @@ impl Broker {
             listener_waits: Mutex::default(),
             parked: Parked::default(),
             observers: Observers::default(),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             engine,
             operations,
             runtime: tokio::runtime::Handle::current(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use perper_proto::{Reason, v1};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::outbox::Frames;
 use super::timers::Timer;
@@ -404,7 +405,7 @@ impl Broker {
 
     /// Tells every client to connect elsewhere, or again later, and ends streams as their clients go.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.cancel();
         for session in lock(&self.sessions).values() {
             if let Some(connection) = &lock(&session.state).connection {
                 connection.outbox.add(1, |frame| frame.draining = true);
@@ -423,7 +424,12 @@ impl Broker {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.is_cancelled()
+    }
+
+    /// Cancelled when the server begins to stop.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.draining.clone()
     }
 
     pub(crate) fn count_sessions(&self) -> u64 {

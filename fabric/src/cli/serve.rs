@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tracing::{info, warn};
 
-use super::health;
 use super::telemetry::Telemetry;
+use super::{backup, health, restore};
 use crate::config::{self, Invocation, Loaded, ProcessEnvironment};
 use crate::{Config, Error, Fabric, RunningFabric};
 
@@ -19,6 +19,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Invocation::Serve(loaded)) => serve(loaded.config),
         Ok(Invocation::CheckConfig(loaded)) => check_config(&loaded),
         Ok(Invocation::Health(loaded)) => check_health(&loaded.config),
+        Ok(Invocation::Backup(request)) => said(backup::take(&request)),
+        Ok(Invocation::Restore(request)) => said(restore::put_back(&request)),
+        Ok(Invocation::CheckBackup(from)) => said(restore::check(&from)),
         Ok(Invocation::Show(text)) => {
             print(&text);
             ExitCode::SUCCESS
@@ -26,6 +29,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The end of a command that does one thing and says what it did.
+fn said(done: anyhow::Result<String>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("perper-fabric: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

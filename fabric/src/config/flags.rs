@@ -1,13 +1,15 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::error::{ConfigError, Origin};
 use super::settings::{Draft, SETTINGS};
 use super::sources::{self, CONFIG, Environment, Given, Loaded};
+use super::{Config, StoreKind};
 
 const ABOUT: &str = "The Fabric of Perper: the server that all agent processes connect to. It orchestrates executions \
                      and streams, and stores them.";
@@ -31,7 +33,10 @@ Examples:
   On a free port that a script reads from a file:
     perper-fabric --address 127.0.0.1:0 --address-file address
   What a configuration amounts to, without starting:
-    perper-fabric check-config --config fabric.toml";
+    perper-fabric check-config --config fabric.toml
+  A backup of a server that serves, and a data folder made of it:
+    perper-fabric backup --to monday.perper
+    perper-fabric restore --from monday.perper --data ./restored";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -42,8 +47,56 @@ pub enum Invocation {
     CheckConfig(Box<Loaded>),
     /// Say whether the server of this configuration serves.
     Health(Box<Loaded>),
+    /// Write a backup of a server's data, or of a folder.
+    Backup(Box<BackupRequest>),
+    /// Make a data folder of a backup.
+    Restore(Box<RestoreRequest>),
+    /// Read a backup, and say what it holds.
+    CheckBackup(PathBuf),
     /// Help or the version, as asked for.
     Show(String),
+}
+
+/// Which backup to write, and where.
+#[derive(Debug)]
+pub struct BackupRequest {
+    /// The file; `-` is standard output.
+    pub to: PathBuf,
+    /// Whose data.
+    pub source: BackupSource,
+}
+
+/// Whose data to back up.
+#[derive(Debug)]
+pub enum BackupSource {
+    /// That of a server.
+    Server {
+        /// Where it is.
+        endpoint: String,
+        /// Certificates to trust instead of the system's.
+        ca_file: Option<PathBuf>,
+        /// A certificate to show, and its key.
+        identity: Option<(PathBuf, PathBuf)>,
+        /// A token.
+        token: Option<String>,
+        /// A file of tokens, of which the first is as good.
+        token_file: Option<PathBuf>,
+    },
+    /// That of a folder which no server holds.
+    Folder(PathBuf, StoreKind),
+}
+
+/// Which backup to put back, and where.
+#[derive(Debug)]
+pub struct RestoreRequest {
+    /// The file; `-` is standard input.
+    pub from: PathBuf,
+    /// The folder to make.
+    pub data: PathBuf,
+    /// The store to make in it.
+    pub store: StoreKind,
+    /// Go on as the same cluster, with the same sessions.
+    pub keep_identity: bool,
 }
 
 /// Why a command line leads nowhere.
@@ -70,12 +123,54 @@ pub fn parse(
         Err(error) => return Err(InvocationError::Usage(error.render().to_string().trim_end().to_owned())),
     };
     let (subcommand, matches) = matches.subcommand().unwrap_or(("", &matches));
+    let path = |name: &str| matches.get_one::<String>(name).map(PathBuf::from).unwrap_or_default();
+    if subcommand == "check-backup" {
+        return Ok(Invocation::CheckBackup(path("from")));
+    }
     let loaded = Box::new(sources::load(given(matches), environment)?);
     Ok(match subcommand {
         "check-config" => Invocation::CheckConfig(loaded),
         "health" => Invocation::Health(loaded),
+        "backup" => {
+            let source = if matches.get_flag("offline") {
+                BackupSource::Folder(data_folder(&loaded.config)?, loaded.config.store)
+            } else {
+                server(matches, environment, loaded.config.token_file)
+            };
+            Invocation::Backup(Box::new(BackupRequest { to: path("to"), source }))
+        }
+        "restore" => Invocation::Restore(Box::new(RestoreRequest {
+            from: path("from"),
+            data: data_folder(&loaded.config)?,
+            store: loaded.config.store,
+            keep_identity: matches.get_flag("keep-identity"),
+        })),
         _ => Invocation::Serve(loaded),
     })
+}
+
+fn data_folder(config: &Config) -> Result<PathBuf, InvocationError> {
+    let missing =
+        || InvocationError::Usage("--data is needed: the folder that everything is kept in".to_owned());
+    config.data.clone().ok_or_else(missing)
+}
+
+/// The server to back up, named by the same variables as in clients.
+fn server(matches: &ArgMatches, environment: &dyn Environment, token_file: Option<PathBuf>) -> BackupSource {
+    let variables = environment.variables();
+    let variable = |name: &str| {
+        let (_, value) = variables.iter().find(|(variable, _)| variable == name)?;
+        value.to_str().filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let flag = |name: &str| matches.get_one::<String>(name).cloned();
+    let endpoint = flag("fabric").or_else(|| variable("PERPER_FABRIC_ENDPOINT"));
+    BackupSource::Server {
+        endpoint: endpoint.unwrap_or_else(|| format!("http://127.0.0.1:{}", Config::DEFAULT_PORT)),
+        ca_file: flag("ca-file").or_else(|| variable("PERPER_CA_FILE")).map(PathBuf::from),
+        identity: flag("client-cert").zip(flag("client-key")).map(|(cert, key)| (cert.into(), key.into())),
+        token: variable("PERPER_TOKEN"),
+        token_file,
+    }
 }
 
 fn given(matches: &ArgMatches) -> Vec<Given> {
@@ -126,7 +221,52 @@ fn command() -> Command {
             Command::new("health")
                 .about("Ask the server of this configuration, on this machine, whether it serves; exit 0 if it does"),
         )
+        .subcommands(backup_commands())
         .disable_help_subcommand(true)
+}
+
+fn backup_commands() -> [Command; 3] {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    let from = option("from", "FILE", "The backup; - is standard input").required(true);
+    [
+        Command::new("backup")
+            .about("Write a backup of everything that a running server keeps, while it serves")
+            .after_help(
+                "A token is taken from PERPER_TOKEN, or else from --token-file, of which the first one is as good.\n\
+                 What the file holds is as secret as what the server keeps.",
+            )
+            .arg(option("to", "FILE", "The file to write, whole or not at all; - is standard output").required(true))
+            .arg(option(
+                "fabric",
+                "URL",
+                "The server [env: PERPER_FABRIC_ENDPOINT] [default: http://127.0.0.1:40400]",
+            ))
+            .arg(option(
+                "ca-file",
+                "FILE",
+                "Trust these certificates (PEM) in place of the system's [env: PERPER_CA_FILE]",
+            ))
+            .arg(
+                option("client-cert", "FILE", "Show this certificate (PEM), if the server asks for one")
+                    .requires("client-key"),
+            )
+            .arg(option("client-key", "FILE", "Its private key (PEM)").requires("client-cert"))
+            .arg(switch("offline", "Of the folder of --data, which no server holds, in place of a server's")),
+        Command::new("restore")
+            .about("Make a data folder, of --data and --store, of a backup")
+            .arg(from.clone())
+            .arg(switch(
+                "keep-identity",
+                "Go on as the same cluster, with the sessions of its clients: for data that moves, of which nothing was \
+                 acknowledged after the backup",
+            )),
+        Command::new("check-backup").about("Read a backup whole, and say what it holds").arg(from),
+    ]
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod refusals;
 use std::sync::Arc;
 
 pub use clock::Clock;
-pub use embedded::{Embedded, EmbeddedOptions};
+pub use embedded::{Embedded, EmbeddedOptions, new_life};
 pub use event::{Event, Observer, Subject};
 pub use execution::{Claim, EndReason, Ended, Execution, ExecutionQuery, ExecutionView, Held, Reservation};
 pub use operation::{
@@ -44,6 +44,9 @@ pub type Done = Box<dyn FnOnce(Vec<Outcome>) + Send>;
 
 /// Called once for a batch of claims, with an answer for each, in order. It must not block.
 pub type ClaimDone = Box<dyn FnOnce(Vec<Option<Reservation>>) + Send>;
+
+/// The bytes of a backup, in order, read from the disk as they are asked for. After an error nothing follows.
+pub type Backup = Box<dyn Iterator<Item = Result<bytes::Bytes>> + Send>;
 
 /// A page of items for one listener.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +173,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What an instance owns, in any order.
     fn owned_by(&self, instance: &str) -> Vec<Owned>;
+
+    /// Begins a copy of everything at one moment between two commits, while everything goes on. Dropped before its end, it
+    /// leaves nothing behind. It waits for a commit, so for a disk.
+    ///
+    /// For engines with the feature `backup`; others refuse.
+    fn backup(&self) -> Result<Backup>;
 
     /// Commits what waits and closes the storage.
     fn close(&self) -> Result<()>;

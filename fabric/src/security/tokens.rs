@@ -40,6 +40,14 @@ impl Tokens {
         self.current.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// One of them, for a program that runs beside the server.
+    #[cfg(feature = "cli")]
+    pub(crate) fn first(&self) -> String {
+        let tokens = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        // `read` has seen to it that there is one, of ASCII characters.
+        tokens.first().map(|token| String::from_utf8_lossy(token).into_owned()).unwrap_or_default()
+    }
+
     /// Whether a token is one of them. The time it takes tells nothing of where a wrong one differs, nor which one is
     /// right; it may tell the tokens' lengths.
     pub(crate) fn accepts(&self, token: &[u8]) -> bool {

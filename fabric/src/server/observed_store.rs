@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use perper_store::{Direction, Durability, Entries, KeyRange, Result, Space, Store, StoreKind, WriteBatch};
+use perper_store::{
+    Backup, ClusterId, Direction, Durability, Entries, KeyRange, Result, Space, Store, StoreKind, WriteBatch,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -75,6 +77,10 @@ impl Store for ObservedStore {
                 metrics.store_errors.inc();
             }
         }))
+    }
+
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
+        self.inner.backup(cluster_id, boot_epoch)
     }
 
     fn disk_usage(&self) -> Result<u64> {

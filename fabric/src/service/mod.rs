@@ -1,6 +1,7 @@
 //! The gRPC services: each takes requests off the wire, hands them to the [`Broker`], and puts the outcome on the wire.
 //! There is no logic here.
 
+mod administration;
 mod executions;
 mod inspection;
 mod instances;
@@ -16,6 +17,7 @@ use perper_proto::externalscaler::external_scaler_server::ExternalScalerServer;
 use perper_proto::v1;
 use tonic::service::Routes;
 use tonic::{Response, Status};
+use v1::administration_server::AdministrationServer;
 use v1::executions_server::ExecutionsServer;
 use v1::inspection_server::InspectionServer;
 use v1::instances_server::InstancesServer;
@@ -42,6 +44,7 @@ pub(crate) fn routes(broker: &Arc<Broker>) -> Routes {
         .add_service(server!(StreamsServer))
         .add_service(server!(StatesServer))
         .add_service(server!(InspectionServer))
+        .add_service(server!(AdministrationServer))
         .add_service(server!(ExternalScalerServer))
 }
 

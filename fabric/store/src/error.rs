@@ -24,6 +24,8 @@ pub enum ErrorKind {
     InvalidBatch,
     /// The store or the committer is closed.
     Closed,
+    /// Something that is done once at a time is being done already.
+    Busy,
     /// The operating system refused.
     Io,
 }

@@ -7,23 +7,30 @@
 //! format    the version, the kind of store, the cluster's id, the count of boots
 //! store/    whatever the store keeps
 //! ```
+//!
+//! While it is made of a backup, `format` is called `restoring`, so that it is no data folder yet.
 
 mod format;
 mod lock;
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::format::Format;
 use self::lock::Lock;
+use crate::disk::sync_folder;
 use crate::{
     Durability, Error, ErrorKind, JournalOptions, JournaledStore, MemoryStore, Result, Store, StoreKind,
 };
 
 /// The version of the folder that this server writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// What the store's own folder is called.
+const STORE: &str = "store";
 
 /// Brings a folder from one version to the next. It may be cut short by a crash and is then run again.
 type Migration = fn(&Path) -> Result<()>;
@@ -78,6 +85,49 @@ impl DataFolder {
         Ok(Self { path: path.to_owned(), format, _lock: lock })
     }
 
+    /// Makes a folder whose store `fill` puts at the path that it is given. It becomes a data folder with the last step,
+    /// when all of that is on the disk; until then no server opens it. If `fill` fails, it is empty as before.
+    ///
+    /// The folder must be missing, empty, or left half-made by a call that was cut short, which then begins anew.
+    pub(crate) fn make(
+        path: &Path,
+        kind: StoreKind,
+        cluster_id: ClusterId,
+        boot_epoch: u64,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        fs::create_dir_all(path)
+            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        let _lock = Lock::take(path)?;
+        if Format::read(path)?.is_some() {
+            let message = format!("the folder {} holds data already; name an empty one", path.display());
+            return Err(Error::new(ErrorKind::Incompatible, message));
+        }
+        let store = path.join(STORE);
+        if Format::is_being_made(path) {
+            tracing::info!(folder = %path.display(), "clearing away what was left half-made");
+            remove_all(&store)?;
+        } else {
+            Format::check_empty(path)?;
+        }
+        let format = Format { version: FORMAT_VERSION, store: kind, cluster_id: cluster_id.0, boot_epoch };
+        format.announce(path)?;
+        let made = fs::create_dir(&store)
+            .map_err(|error| Error::io(format!("making the folder {}", store.display()), &error))
+            .and_then(|()| sync_folder(path))
+            .and_then(|()| fill(&store))
+            .and_then(|()| sync_folder(&store));
+        match made {
+            Ok(()) => Format::complete(path),
+            Err(error) => {
+                if let Err(error) = remove_all(&store).and_then(|()| Format::withdraw(path)) {
+                    tracing::warn!(%error, "what is half-made could not be cleared away");
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Opens the store inside.
     pub fn open_store(&self, durability: Durability) -> Result<Arc<dyn Store>> {
         let path = self.store_path();
@@ -97,7 +147,7 @@ impl DataFolder {
 
     /// Where the store keeps its files.
     pub fn store_path(&self) -> PathBuf {
-        self.path.join("store")
+        self.path.join(STORE)
     }
 
     /// The identity of the cluster, made when the folder was.
@@ -109,6 +159,15 @@ impl DataFolder {
     /// is told apart by it.
     pub fn boot_epoch(&self) -> u64 {
         self.format.boot_epoch
+    }
+}
+
+fn remove_all(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(format!("clearing away {}", folder.display()), &error))
+        }
+        _ => Ok(()),
     }
 }
 

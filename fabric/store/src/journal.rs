@@ -14,7 +14,7 @@
 //!    checkpoint was cut short. That waits for the first commit, so that whoever starts can read undisturbed.
 //!
 //! So the promises are kept by the journal, in the same way for every store, and hold as long as what the store was asked
-//! to flush is on the disk.
+//! to flush is on the disk. The journal is also what makes a [backup](crate::backup) of one moment possible.
 
 mod checkpoint;
 mod files;
@@ -26,20 +26,21 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use self::checkpoint::Checkpoints;
+pub(crate) use self::checkpoint::Checkpoints;
 use self::files::{JournalFile, Replay};
 use self::layer::Layer;
-use self::merge::Merged;
+pub(crate) use self::record::{HEADER_BYTES, Record, encode as encode_record, header as record_header};
+use crate::backup::Changes;
 use crate::base::Base;
 use crate::{
-    Direction, Durability, Entries, Error, ErrorKind, FjallStore, KeyRange, Op, Result, SledStore, Space,
-    Store, StoreKind, WriteBatch,
+    Backup, ClusterId, Direction, Durability, Entries, Error, ErrorKind, FjallStore, KeyRange, Op, Result,
+    SledStore, Space, Store, StoreKind, WriteBatch,
 };
 
 /// Sizes of the journal.
@@ -61,7 +62,8 @@ impl Default for JournalOptions {
 /// An ordered store on a slower one.
 pub struct JournaledStore {
     checkpoints: Arc<Checkpoints>,
-    writer: Mutex<Writer>,
+    // Shared with a backup, which only ever holds it for a moment.
+    writer: Arc<Mutex<Writer>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     durability: Durability,
     options: JournalOptions,
@@ -71,24 +73,48 @@ pub struct JournaledStore {
     begun: Once,
 }
 
-struct Writer {
+/// What a commit needs to itself.
+pub(crate) struct Writer {
     file: JournalFile,
     /// Where a record is put together; kept for its room.
     record: Vec<u8>,
+    /// Where groups are noted while a backup is taken.
+    pub(crate) changes: Option<Changes>,
+    /// The backup that is being taken. It outlives the notes above, which it reads back at its end.
+    pub(crate) backup: Weak<()>,
     closed: bool,
+}
+
+impl Writer {
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed {
+            return Err(Error::new(ErrorKind::Closed, "the store is closed"));
+        }
+        Ok(())
+    }
+}
+
+/// Opens the store that is kept in `folder`, beside its journal.
+pub(crate) fn open_base(folder: &Path, kind: StoreKind) -> Result<Box<dyn Base>> {
+    let path = folder.join(kind.name());
+    Ok(match kind {
+        StoreKind::Sled => Box::new(SledStore::open(&path, Durability::Memory)?),
+        StoreKind::Fjall => Box::new(FjallStore::open(&path, Durability::Memory)?),
+        StoreKind::Memory => {
+            return Err(Error::new(ErrorKind::Incompatible, "the memory store has no folder"));
+        }
+    })
 }
 
 impl JournaledStore {
     /// Opens the store in `folder`: a sled store, its journal beside it.
     pub fn sled(folder: &Path, durability: Durability, options: JournalOptions) -> Result<Self> {
-        let base = SledStore::open(&folder.join("sled"), Durability::Memory)?;
-        Self::open(&folder.join("journal"), Box::new(base), durability, options)
+        Self::open(&folder.join("journal"), open_base(folder, StoreKind::Sled)?, durability, options)
     }
 
     /// Opens the store in `folder`: a fjall store, its journal beside it.
     pub fn fjall(folder: &Path, durability: Durability, options: JournalOptions) -> Result<Self> {
-        let base = FjallStore::open(&folder.join("fjall"), Durability::Memory)?;
-        Self::open(&folder.join("journal"), Box::new(base), durability, options)
+        Self::open(&folder.join("journal"), open_base(folder, StoreKind::Fjall)?, durability, options)
     }
 
     /// Opens the journal in `folder` over a store, which nobody else writes to.
@@ -100,6 +126,7 @@ impl JournaledStore {
     ) -> Result<Self> {
         let start = Instant::now();
         let Replay { records, files, next_generation } = files::replay(folder)?;
+        Changes::clear(folder);
         let layer = Layer::default();
         let checkpoints = Checkpoints::new(folder, base);
         let mut replayed = 0_u64;
@@ -129,7 +156,13 @@ impl JournaledStore {
             .map_err(|error| Error::io("starting the thread that writes checkpoints", &error))?;
         Ok(Self {
             checkpoints,
-            writer: Mutex::new(Writer { file, record: Vec::new(), closed: false }),
+            writer: Arc::new(Mutex::new(Writer {
+                file,
+                record: Vec::new(),
+                changes: None,
+                backup: Weak::new(),
+                closed: false,
+            })),
             thread: Mutex::new(Some(thread)),
             durability,
             options,
@@ -158,6 +191,15 @@ impl JournaledStore {
         self.rotate(writer)
     }
 
+    /// Brings a group, which is in the writer's record, to the journal and to the layer above.
+    fn write(&self, writer: &mut Writer, group: &[WriteBatch]) -> Result<()> {
+        writer.file.append(&writer.record)?;
+        if self.durability == Durability::Sync {
+            writer.file.sync()?;
+        }
+        self.checkpoints.apply_group(group)
+    }
+
     fn rotate(&self, writer: &mut Writer) -> Result<()> {
         let flushed = self.durability == Durability::Sync;
         let next = JournalFile::create(self.checkpoints.folder(), writer.file.generation() + 1, flushed)?;
@@ -181,9 +223,7 @@ impl Store for JournaledStore {
         group.iter().try_for_each(WriteBatch::check)?;
         let mut writer = self.writer();
         let writer = &mut *writer;
-        if writer.closed {
-            return Err(Error::new(ErrorKind::Closed, "the store is closed"));
-        }
+        writer.check_open()?;
         self.checkpoints.check()?;
         self.begun.call_once(|| self.checkpoints.begin());
         self.rotate_if_due(writer)?;
@@ -191,14 +231,17 @@ impl Store for JournaledStore {
         if writer.record.is_empty() {
             return Ok(());
         }
-        writer.file.append(&writer.record)?;
-        if self.durability == Durability::Sync {
-            writer.file.sync()?;
+        let written = self.write(writer, group);
+        if let Some(changes) = &mut writer.changes {
+            match &written {
+                Ok(()) => changes.note(writer.file.generation(), &writer.record),
+                // What of it can be read is unknown.
+                Err(error) => changes.fail(error.clone()),
+            }
         }
-        self.checkpoints.apply_group(group)?;
         record::shrink(&mut writer.record);
         self.rotates_next.store(writer.file.size() >= self.options.rotate_bytes, Ordering::Relaxed);
-        Ok(())
+        written
     }
 
     fn may_wait(&self) -> bool {
@@ -216,13 +259,11 @@ impl Store for JournaledStore {
     }
 
     fn range(&self, space: Space, range: KeyRange, direction: Direction) -> Entries {
-        if range.is_empty() {
-            return Box::new(std::iter::empty());
-        }
-        // The layers first: what leaves a layer later is in the store by then.
-        let layers = self.checkpoints.layers();
-        let base = self.checkpoints.base().range(space, range.clone(), direction);
-        Box::new(Merged::new(layers, base, space, &range, direction))
+        self.checkpoints.range(space, range, direction)
+    }
+
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
+        Backup::begin(&self.checkpoints, &self.writer, cluster_id, boot_epoch)
     }
 
     fn disk_usage(&self) -> Result<u64> {

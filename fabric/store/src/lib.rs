@@ -7,8 +7,10 @@
 //! * [`WriteBatch`] is what one change of the engine writes.
 //! * [`Committer`] turns many concurrent changes into few commits, in order, and tells each how it went.
 //! * [`DataFolder`] is the folder that a server owns: locked, versioned, counting its boots.
+//! * [`Backup`] is a copy of everything at one moment, taken while the store is written to; [`restore`] puts it back.
 //! * [`HeadRoom`] watches the free space of the disk, so that a full one is met with refusals and not with errors.
 
+mod backup;
 mod base;
 mod batch;
 mod committer;
@@ -24,6 +26,7 @@ mod sled;
 mod space;
 mod store;
 
+pub use backup::{BACKUP_VERSION, Backup, BackupHeader, BackupReader, BackupSummary, restore};
 pub use batch::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Value, WriteBatch};
 pub use committer::{Commit, Committer, CommitterOptions, CommitterStats};
 pub use error::{Error, ErrorKind, Result};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::{Direction, Entries, Error, ErrorKind, KeyRange, Result, Space, WriteBatch};
+use crate::{Backup, ClusterId, Direction, Entries, Error, ErrorKind, KeyRange, Result, Space, WriteBatch};
 
 /// Which failure an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// The entries of a range.
     fn range(&self, space: Space, range: KeyRange, direction: Direction) -> Entries;
+
+    /// Begins a [backup](Backup), which says whose data it is. Refused where nothing is on disk, and while another one is
+    /// being taken.
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
+        let _ = (cluster_id, boot_epoch);
+        let message = format!(
+            "the {} store has no journal, of which a backup is made; give the server --data",
+            self.kind()
+        );
+        Err(Error::new(ErrorKind::Incompatible, message))
+    }
 
     /// The bytes that it occupies on disk, approximately; of memory where there is no disk.
     fn disk_usage(&self) -> Result<u64>;

@@ -1,6 +1,8 @@
 //! A Fabric, an agent that answers, the Scaler's binary, and a look at what runs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod docker;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
 };
 
 use perper::RunningAgent;
@@ -30,7 +33,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         let token = CancellationToken::new();
         lock(&under_way).insert(id, token.clone());
         let (under_way, serving) = (under_way.clone(), serving.clone());
-        tokio::spawn(async move {
+        let mut answering = Box::pin(async move {
             let result = tokio::select! {
                 result = execute(&command, &under_way, &serving) => result,
                 () = token.cancelled() => Err(Failed::cancelled()),
@@ -40,8 +43,16 @@ pub(crate) async fn run() -> anyhow::Result<()> {
             answer["id"] = json!(id);
             output::line(&answer);
         });
+        // Up to where it first waits, before the next one begins: `detach` must not overtake `take`.
+        if poll_once(answering.as_mut()).await.is_pending() {
+            tokio::spawn(answering);
+        }
     }
     Ok(())
+}
+
+async fn poll_once(mut future: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// What concerns the process itself; the rest may come from within a handler as well.

@@ -29,6 +29,7 @@ namespace Perper.Application
         private readonly ILogger? logger;
         private readonly Scope defaultScope;
         private readonly PortClient port;
+        private readonly Action<Activation> invoke;
 
         internal AgentWorker(FabricService fabric, AgentHandlers handlers, PerperConfiguration configuration, string? instance, ILogger? logger)
         {
@@ -36,6 +37,7 @@ namespace Perper.Application
             this.handlers = handlers;
             this.configuration = configuration;
             this.logger = logger;
+            invoke = activation => _ = InvokeAsync(activation);
             port = fabric.Serve(handlers.ToSettings(configuration, instance, fabric.Configuration.Workgroup), Activated);
             // The instance that is there always.
             defaultScope = new Scope(fabric, port, new PerperAgent(handlers.Agent, $"{handlers.Agent}-deploy"), new PerperExecution(""));
@@ -72,21 +74,13 @@ namespace Perper.Application
             await port.DisposeAsync().ConfigureAwait(false);
         }
 
-        private void Activated(Activation activation)
-        {
-            // On a thread of the pool and from a clean context, whatever this one carries.
-            ThreadPool.UnsafeQueueUserWorkItem(static it => _ = it.Worker.InvokeAsync(it.Activation), (Worker: this, Activation: activation), preferLocal: false);
-        }
+        private void Activated(Activation activation) => activation.Queue(invoke);
 
         private async Task InvokeAsync(Activation activation)
         {
             var (scope, data) = ScopedPerper.Hold(fabric, activation);
             Scope.Current = scope;
-            var name = $"{activation.Agent}.{data.Delegate}";
-            var parent = ActivityContext.TryParse(activation.TraceParent, activation.TraceState, out var context) ? context : default;
-            using var activity = Activities.StartActivity(name, ActivityKind.Server, parent);
-            activity?.SetTag("perper.instance", activation.Instance);
-            activity?.SetTag("perper.execution", activation.Execution);
+            using var activity = Activities.HasListeners() ? StartActivity(activation, data) : null;
             var started = Stopwatch.GetTimestamp();
             InFlight.Add(1);
             try
@@ -97,19 +91,34 @@ namespace Perper.Application
                 await handler.Invoke(data, arguments).ConfigureAwait(false);
                 if (activation is { IsConcluded: false, CancelledBy: 0 })
                 {
-                    await activation.CompleteAsync().ConfigureAwait(false);
+                    activation.Complete();
                 }
             }
             catch (Exception error)
             {
                 activity?.SetStatus(ActivityStatusCode.Error, error.Message);
-                await FailAsync(activation, name, error).ConfigureAwait(false);
+                await FailAsync(activation, Name(activation, data), error).ConfigureAwait(false);
             }
             finally
             {
                 InFlight.Add(-1);
-                Durations.Record(Stopwatch.GetElapsedTime(started).TotalSeconds, new System.Collections.Generic.KeyValuePair<string, object?>("delegate", name));
+                if (Durations.Enabled)
+                {
+                    Durations.Record(Stopwatch.GetElapsedTime(started).TotalSeconds, new System.Collections.Generic.KeyValuePair<string, object?>("delegate", Name(activation, data)));
+                }
             }
+        }
+
+        private static string Name(Activation activation, PerperExecutionData data) => $"{activation.Agent}.{data.Delegate}";
+
+        /// <summary>A span within the caller's.</summary>
+        private static Activity? StartActivity(Activation activation, PerperExecutionData data)
+        {
+            var parent = ActivityContext.TryParse(activation.TraceParent, activation.TraceState, isRemote: true, out var context) ? context : default;
+            var activity = Activities.StartActivity(Name(activation, data), ActivityKind.Server, parent);
+            activity?.SetTag("perper.instance", activation.Instance);
+            activity?.SetTag("perper.execution", activation.Execution);
+            return activity;
         }
 
         private async Task FailAsync(Activation activation, string name, Exception error)

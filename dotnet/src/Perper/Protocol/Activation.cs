@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -20,13 +21,21 @@ namespace Perper.Protocol
     internal sealed record LinkedStream(string Stream, long? LastKey, ulong Items, ulong Stride, long FirstKey, ulong SkipItems);
 
     /// <summary>One invocation of a handler, from the moment it was handed out until its outcome is handed back.</summary>
-    internal sealed class Activation
+    internal sealed class Activation : IThreadPoolWorkItem
     {
         private readonly CancellationTokenSource cancellation = new();
+        private readonly ReadOnlyMemory<byte> traceParent;
+        private readonly ReadOnlyMemory<byte> traceState;
         private int isConcluded;
-        private Action? whenOver;
+        private Scope? heldAs;
+        private Action<Activation>? run;
 
-        private Activation(PortClient port) => Port = port;
+        private Activation(PortClient port, ReadOnlyMemory<byte> traceParent, ReadOnlyMemory<byte> traceState)
+        {
+            Port = port;
+            this.traceParent = traceParent;
+            this.traceState = traceState;
+        }
 
         internal PortClient Port { get; }
 
@@ -49,9 +58,10 @@ namespace Perper.Protocol
 
         internal string Delegate { get; private init; } = "";
 
-        internal string TraceParent { get; private init; } = "";
+        /// <summary>The trace that it belongs to. Decoded when somebody asks, which is seldom.</summary>
+        internal string TraceParent => Encoding.UTF8.GetString(traceParent.Span);
 
-        internal string TraceState { get; private init; } = "";
+        internal string TraceState => Encoding.UTF8.GetString(traceState.Span);
 
         internal LinkedStream? LinkedStream { get; private init; }
 
@@ -65,23 +75,37 @@ namespace Perper.Protocol
         /// <summary>Whether its outcome has been told.</summary>
         internal bool IsConcluded => Volatile.Read(ref isConcluded) != 0;
 
-        /// <summary>Called once, when it is over in whatever way.</summary>
-        internal void WhenOver(Action action) => whenOver = action;
+        /// <summary>The rest of the process finds it by this scope, until it is over in whatever way.</summary>
+        internal void HeldAs(Scope scope) => Volatile.Write(ref heldAs, scope);
 
         private void End()
         {
             Port.Forget(this);
-            Interlocked.Exchange(ref whenOver, null)?.Invoke();
+            if (Interlocked.Exchange(ref heldAs, null) is { } scope)
+            {
+                scope.Fabric.Held.TryRemove(new(scope.Execution.Execution, scope));
+            }
         }
+
+        /// <summary>Runs it on a thread of the pool and from a clean context, whatever this one carries.</summary>
+        internal void Queue(Action<Activation> run)
+        {
+            this.run = run;
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+
+        void IThreadPoolWorkItem.Execute() => run!(this);
 
         internal static Activation Read(PortClient port, ref RecordReader record)
         {
             var invocation = record.ReadU64();
             var kind = (ActivationKind)record.ReadU8();
             var (attempt, incarnation, remaining) = (record.ReadU32(), record.ReadU64(), record.ReadU64());
-            var (execution, agent, instance, @delegate) = (record.ReadText(), record.ReadText(), record.ReadText(), record.ReadText());
-            var (parent, state) = (record.ReadText(), record.ReadText());
-            record.ReadTexts();
+            var execution = record.ReadText();
+            // The same few come again and again.
+            var (agent, instance, @delegate) = (port.Names.Read(ref record), port.Names.Read(ref record), port.Names.Read(ref record));
+            var (parent, state) = (record.ReadBytes(), record.ReadBytes());
+            record.SkipTexts();
             LinkedStream? linked = null;
             if (record.ReadBool())
             {
@@ -90,7 +114,7 @@ namespace Perper.Protocol
                 linked = new LinkedStream(stream, hasLast ? last : null, record.ReadU64(), record.ReadU64(), record.ReadI64(), record.ReadU64());
             }
 
-            return new Activation(port)
+            return new Activation(port, parent, state)
             {
                 Invocation = invocation,
                 Kind = kind,
@@ -101,8 +125,6 @@ namespace Perper.Protocol
                 Agent = agent,
                 Instance = instance,
                 Delegate = @delegate,
-                TraceParent = parent,
-                TraceState = state,
                 LinkedStream = linked,
                 Arguments = record.ReadValues(),
             };
@@ -133,21 +155,54 @@ namespace Perper.Protocol
         /// <summary>Tells that there is an outcome, but no result.</summary>
         internal Task CompleteAsync() => ConcludeAsync(Operation.Complete, 0, static (record, _) => record.WriteCount(0));
 
+        /// <summary>
+        /// Tells the outcome, once, and does not wait until the Fabric has it: before the port has ended it does, or says
+        /// in its log why not.
+        /// </summary>
+        internal void Complete<T>(T result) => Conclude(Operation.Complete, result, static (record, result) => Sequences.Results<T>.Write(record, result));
+
+        /// <summary>As <see cref="Complete{T}"/>, without a result.</summary>
+        internal void Complete() => Conclude(Operation.Complete, 0, static (record, _) => record.WriteCount(0));
+
         internal Task FailAsync(Exception error) => ConcludeAsync(Operation.Fail, error, static (record, error) => record.WriteFailure(error));
 
-        private async Task ConcludeAsync<TState>(Operation operation, TState state, Action<RecordWriter, TState> write)
+        private void BeginToConclude()
         {
             if (Interlocked.Exchange(ref isConcluded, 1) != 0)
             {
                 throw PerperException.InvalidArgument($"execution {Execution} has an outcome already; it cannot get another");
             }
+        }
 
+        private void Conclude<TState>(Operation operation, TState state, Action<RecordWriter, TState> write)
+        {
+            BeginToConclude();
+            try
+            {
+                Port.Tell(operation, (Invocation, state, write), static (record, it) =>
+                {
+                    record.WriteU64(it.Invocation);
+                    it.write(record, it.state);
+                });
+            }
+            catch (PerperValueException)
+            {
+                // What could not even be encoded leaves the outcome open.
+                Volatile.Write(ref isConcluded, 0);
+                throw;
+            }
+
+            End();
+        }
+
+        private async Task ConcludeAsync<TState>(Operation operation, TState state, Action<RecordWriter, TState> write)
+        {
+            BeginToConclude();
             var concluding = Port.RequestAsync(operation, (Invocation, state, write), static (record, it) =>
             {
                 record.WriteU64(it.Invocation);
                 it.write(record, it.state);
             });
-            // What could not even be encoded leaves the outcome open.
             if (concluding.IsFaulted && concluding.Exception!.InnerException is PerperValueException)
             {
                 Volatile.Write(ref isConcluded, 0);

@@ -45,6 +45,9 @@ namespace Perper.Protocol
 
         internal int InFlight => active.Count;
 
+        /// <summary>For whoever reads records: only the loop that drains does.</summary>
+        internal TextCache Names { get; } = new();
+
         /// <summary>A number for a request, a writer, a listener: never used twice.</summary>
         internal ulong NewNumber() => (ulong)Interlocked.Increment(ref lastNumber);
 

@@ -75,6 +75,14 @@ namespace Perper.Protocol
             return texts;
         }
 
+        internal void SkipTexts()
+        {
+            for (var count = 2 * ReadCount(); count > 0; count--)
+            {
+                ReadBytes();
+            }
+        }
+
         internal PerperException ReadError()
         {
             var (code, reason, message) = (ReadU16(), ReadText(), ReadText());

@@ -49,8 +49,16 @@ namespace Perper.Protocol
         /// <summary>A token among the arguments is the call's own, and does not travel.</summary>
         private static (object?[] Travelling, CancellationToken Cancellation) OwnCancellation(object?[] arguments)
         {
-            var tokens = arguments.OfType<CancellationToken>().ToArray();
-            return tokens.Length == 0 ? (arguments, default) : (arguments.Where(argument => argument is not CancellationToken).ToArray(), tokens[0]);
+            // Mostly there is none.
+            foreach (var argument in arguments)
+            {
+                if (argument is CancellationToken token)
+                {
+                    return (arguments.Where(other => other is not CancellationToken).ToArray(), token);
+                }
+            }
+
+            return (arguments, default);
         }
 
         public async Task<TResult> CallAsync<TResult>(PerperAgent agent, string @delegate, object?[] arguments, CancellationToken cancellationToken)
@@ -210,7 +218,7 @@ namespace Perper.Protocol
             var execution = new PerperExecution(isSynthetic ? $"{activation.Instance}-{activation.Kind}-{fabric.NewId()}" : activation.Execution);
             var scope = new Scope(fabric, activation.Port, agent, execution, activation);
             fabric.Held[execution.Execution] = scope;
-            activation.WhenOver(() => fabric.Held.TryRemove(new(execution.Execution, scope)));
+            activation.HeldAs(scope);
             var data = new PerperExecutionData(agent, activation.Delegate.Length > 0 ? activation.Delegate : activation.Kind.ToString(), execution, activation.Cancellation)
             {
                 IsSynthetic = isSynthetic,

@@ -1,7 +1,7 @@
 use perper_proto::v1;
 use v1::request::Request as Asked;
 
-use super::client::{Client, call, cancel, complete, value};
+use super::client::{Client, call, call_below, cancel, complete, value};
 use super::servers::under_seeds;
 use crate::engine::ExecutionQuery;
 
@@ -153,11 +153,7 @@ fn a_tree_is_cancelled_from_the_other_server() {
         let mut calls = Vec::new();
         for depth in 1..=3_u8 {
             let activation = worker.activation().await;
-            let parent = Some(v1::Parent {
-                execution: activation.execution.clone(),
-                reservation: activation.reservation.clone(),
-            });
-            let child = v1::CreateExecutionRequest { parent, ..call(&format!("e{depth}"), depth) };
+            let child = call_below(&activation, &format!("e{depth}"), depth);
             let call = worker.ask(Asked::CreateExecution(child));
             // One that is made after the cancellation is refused.
             worker.outcome(call).await.unwrap();

@@ -243,6 +243,17 @@ pub(super) fn call(execution: &str, byte: u8) -> v1::CreateExecutionRequest {
     }
 }
 
+/// A call that the handler of an activation makes.
+pub(super) fn call_below(
+    activation: &v1::Activation,
+    execution: &str,
+    byte: u8,
+) -> v1::CreateExecutionRequest {
+    let parent =
+        v1::Parent { execution: activation.execution.clone(), reservation: activation.reservation.clone() };
+    v1::CreateExecutionRequest { parent: Some(parent), ..call(execution, byte) }
+}
+
 /// Completes what was activated with its own arguments.
 pub(super) fn complete(activation: &v1::Activation) -> Asked {
     Asked::CompleteExecution(v1::CompleteExecutionRequest {

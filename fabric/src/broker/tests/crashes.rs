@@ -3,7 +3,7 @@
 use perper_proto::v1;
 use v1::request::Request as Asked;
 
-use super::client::{Client, call, cancel, complete, value};
+use super::client::{Client, call, call_below, cancel, complete, value};
 use super::instances::{furnish, is_gone, serve, start, stop};
 use super::servers::{Servers, under_seeds};
 
@@ -29,11 +29,7 @@ fn a_tree_is_swept_by_the_other_server() {
         let mut held = Vec::new();
         for depth in 1..=3_u8 {
             let activation = worker.activation().await;
-            let parent = Some(v1::Parent {
-                execution: activation.execution.clone(),
-                reservation: activation.reservation.clone(),
-            });
-            let child = v1::CreateExecutionRequest { parent, ..call(&format!("e{depth}"), depth) };
+            let child = call_below(&activation, &format!("e{depth}"), depth);
             worker.ask(Asked::CreateExecution(child));
             held.push(activation.reservation);
         }

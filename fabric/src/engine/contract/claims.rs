@@ -177,6 +177,27 @@ pub(crate) fn a_session_goes_on_after_a_restart(fixture: &mut Fixture) {
     assert_eq!(fixture.refusal(complete("taken", &tokens[1])), "RESERVATION_LOST");
 }
 
+pub(crate) fn nothing_is_taken_for_what_is_gone(fixture: &mut Fixture) {
+    fixture.send(create("first")).unwrap();
+    for boot in 0..3 {
+        // The last one that there is, so that nothing but what is on record tells of it.
+        let gone = format!("gone{boot}");
+        fixture.send(create(&gone)).unwrap();
+        let token = fixture.reserve(&gone);
+        let number = fixture.engine().view_execution(&gone).unwrap().execution.number;
+        fixture.send(cancel(&gone)).unwrap();
+        fixture.send(ExecutionRequest::Forget(gone.clone())).unwrap();
+        fixture.reopen();
+        let next = format!("next{boot}");
+        fixture.send(create(&next)).unwrap();
+        assert!(fixture.engine().view_execution(&next).unwrap().execution.number > number);
+        let stands = fixture.engine().adopt(SESSION, std::slice::from_ref(&token));
+        assert!(stands.is_empty(), "{} is held by the token of {gone}", stands[0].execution.id);
+        fixture.claim(&next, "", SESSION).unwrap();
+        fixture.send(cancel(&next)).unwrap();
+    }
+}
+
 pub(crate) fn a_session_keeps_what_it_says(fixture: &mut Fixture) {
     for id in ["kept", "left", "others"] {
         fixture.send(create(id)).unwrap();

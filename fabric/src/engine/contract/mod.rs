@@ -9,7 +9,8 @@
 //! * *A session is attachable at any server*: `a_session_is_at_the_server_that_opened_it`. *It owns reservations*:
 //!   `a_session_keeps_what_it_says`, `lost_ones_cost_an_attempt_until_there_are_none_left`; *the places of unnamed
 //!   listeners*: `unnamed_listeners_go_with_their_session`; *a restart renews its lease*: `sessions_are_on_record`, and with
-//!   it what it works on: `a_session_goes_on_after_a_restart`. The lease itself is the broker's.
+//!   it what it works on: `a_session_goes_on_after_a_restart`, and nothing else: `nothing_is_taken_for_what_is_gone`. The lease
+//!   itself is the broker's.
 //! * *Every mutation has an identity, and a repeat gets the same outcome*:
 //!   `a_repeat_gets_the_same_outcome_and_changes_nothing`, `a_refusal_is_kept_too`; *stored with the object, in the same
 //!   write*: `outcomes_outlive_a_restart`, `outcomes_outlive_their_objects`; *until it is acknowledged, and then refused*:
@@ -91,6 +92,7 @@ scenarios! { $
         lost_ones_cost_an_attempt_until_there_are_none_left
         attempts_are_counted_for_each_work_group
         a_session_goes_on_after_a_restart
+        nothing_is_taken_for_what_is_gone
         a_session_keeps_what_it_says;
     trees:
         children_need_a_running_parent

@@ -10,6 +10,7 @@ mod dictionaries;
 mod executions;
 mod lists;
 mod outcomes;
+mod restored;
 mod sessions;
 mod shard;
 mod states;
@@ -21,21 +22,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use perper_proto::{Reason, v1};
-use perper_store::{Committer, CommitterOptions, HeadRoom, Store};
+use perper_store::{ClusterId, Committer, CommitterOptions, ErrorKind, HeadRoom, Store, StoreKind};
 
 use self::changes::Changes;
 use self::dictionaries::Dictionaries;
 use self::executions::{ExecutionLimits, Executions};
 use self::lists::Lists;
 use self::outcomes::Outcomes;
+pub use self::restored::new_life;
 use self::sessions::Sessions;
 use self::shard::{Guarded, Shard};
 use self::states::Sweeper;
 use self::streams::{StreamLimits, Streams};
 use self::token::Seal;
 use super::{
-    Claim, ClaimDone, Clock, Done, Engine, Event, ExecutionQuery, ExecutionView, Identity, Items, Observer,
-    Operation, Outcome, Owned, Place, ReadItems, Request, Reservation, Result, SessionId, Subject,
+    Backup, Claim, ClaimDone, Clock, Done, Engine, Event, ExecutionQuery, ExecutionView, Identity, Items,
+    Observer, Operation, Outcome, Owned, Place, ReadItems, Request, Reservation, Result, SessionId, Subject,
 };
 
 /// What the embedded engine needs to know beside its store.
@@ -62,6 +64,8 @@ pub struct EmbeddedOptions {
 /// The engine of a single server.
 pub struct Embedded {
     cluster_id: String,
+    /// Whose data a backup says it holds.
+    identity: (ClusterId, u64),
     clock: Clock,
     store: Arc<dyn Store>,
     committer: Arc<Committer>,
@@ -105,6 +109,7 @@ impl Embedded {
             Arc::new(Committer::start(Arc::clone(&store), head_room, CommitterOptions::default())?);
         let this = Self {
             cluster_id: format!("{:032x}", options.cluster_id),
+            identity: (ClusterId(options.cluster_id), options.boot_epoch),
             clock,
             observer: OnceLock::new(),
             sessions,
@@ -122,6 +127,7 @@ impl Embedded {
         if !orphans.is_empty() {
             this.committer.commit(orphans).wait()?;
         }
+        this.end_former_life()?;
         Ok(Arc::new(this))
     }
 
@@ -195,7 +201,9 @@ impl Engine for Embedded {
     }
 
     fn features(&self) -> &[&'static str] {
-        &["dictionary.ordered", "stream.local"]
+        const IN_MEMORY: &[&str] = &["dictionary.ordered", "stream.local"];
+        const ON_DISK: &[&str] = &["dictionary.ordered", "stream.local", "backup"];
+        if self.store.kind() == StoreKind::Memory { IN_MEMORY } else { ON_DISK }
     }
 
     fn observe(&self, observer: Arc<dyn Observer>) {
@@ -397,6 +405,12 @@ impl Engine for Embedded {
         owned
     }
 
+    fn backup(&self) -> Result<Backup> {
+        let (cluster_id, boot_epoch) = self.identity;
+        let backup = self.store.backup(cluster_id, boot_epoch).map_err(backup_error)?;
+        Ok(Box::new(backup.map(|bytes| bytes.map_err(backup_error))))
+    }
+
     fn close(&self) -> Result<()> {
         self.sweeper.close();
         self.committer.close().map_err(|error| Reason::StorageFailed.error(error.to_string()))
@@ -413,6 +427,18 @@ impl Embedded {
             }
         }
     }
+}
+
+/// Why there is no backup.
+fn backup_error(error: perper_store::Error) -> v1::Error {
+    let reason = match error.kind() {
+        ErrorKind::Busy => Reason::LimitExceeded,
+        ErrorKind::Incompatible => Reason::FeatureNotSupported,
+        ErrorKind::DiskFull => Reason::StorageFull,
+        ErrorKind::Closed => Reason::Draining,
+        _ => Reason::StorageFailed,
+    };
+    reason.error(error.to_string())
 }
 
 /// Why a request is not taken while the disk is nearly full.

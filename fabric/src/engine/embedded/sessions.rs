@@ -21,6 +21,11 @@ pub(super) struct Secret {
 
 const SECRET: &[u8] = b"reservation-seal";
 
+/// Lets the next start make a new secret.
+pub(super) fn forget_secret(batch: &mut WriteBatch) {
+    batch.delete(Space::Meta, SECRET);
+}
+
 impl Sessions {
     pub(super) fn recover(store: &dyn Store) -> Result<(Self, Secret)> {
         let mut records = BTreeMap::new();

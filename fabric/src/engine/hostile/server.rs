@@ -7,8 +7,8 @@ use perper_proto::v1;
 
 use super::cluster::Cluster;
 use crate::engine::{
-    Claim, ClaimDone, Done, Engine, ExecutionQuery, ExecutionView, Items, Observer, Operation, Owned, Place,
-    ReadItems, Reservation, Result, SessionId, Subject, unknown,
+    Backup, Claim, ClaimDone, Done, Engine, ExecutionQuery, ExecutionView, Items, Observer, Operation, Owned,
+    Place, ReadItems, Reservation, Result, SessionId, Subject, unknown,
 };
 
 /// One of the servers.
@@ -176,6 +176,10 @@ impl Engine for Server {
 
     fn owned_by(&self, instance: &str) -> Vec<Owned> {
         self.cluster.data.owned_by(instance)
+    }
+
+    fn backup(&self) -> Result<Backup> {
+        self.cluster.data.backup()
     }
 
     fn close(&self) -> Result<()> {

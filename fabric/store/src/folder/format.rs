@@ -20,6 +20,22 @@ pub(super) struct Format {
 impl Format {
     /// Of a folder that is new: refused if it holds anything that is not ours.
     pub(super) fn new(folder: &Path, store: StoreKind, version: u32) -> Result<Self> {
+        Self::check_empty(folder)?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|error| Error::new(ErrorKind::Io, format!("making the cluster's id: {error}")))?;
+        Ok(Self { version, store, cluster_id: u128::from_be_bytes(id), boot_epoch: 0 })
+    }
+
+    /// Refuses a folder that holds anything.
+    pub(super) fn check_empty(folder: &Path) -> Result<()> {
+        if Self::is_being_made(folder) {
+            let message = format!(
+                "the folder {} holds half of a backup, whose restore was cut short: restore it again, or empty the folder",
+                folder.display()
+            );
+            return Err(Error::new(ErrorKind::Incompatible, message));
+        }
         let entries = fs::read_dir(folder)
             .map_err(|error| Error::io(format!("reading the data folder {}", folder.display()), &error))?;
         for entry in entries.flatten() {
@@ -33,10 +49,7 @@ impl Format {
                 return Err(Error::new(ErrorKind::Incompatible, message));
             }
         }
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)
-            .map_err(|error| Error::new(ErrorKind::Io, format!("making the cluster's id: {error}")))?;
-        Ok(Self { version, store, cluster_id: u128::from_be_bytes(id), boot_epoch: 0 })
+        Ok(())
     }
 
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
@@ -62,7 +75,36 @@ impl Format {
 
     /// Replaces the file, durably: whatever happens, there is the old one or the new one.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let (path, new) = (path(folder), folder.join("format.new"));
+        self.write_to(folder, path(folder))
+    }
+
+    /// Says, durably, that the folder is being made.
+    pub(super) fn announce(&self, folder: &Path) -> Result<()> {
+        self.write_to(folder, being_made(folder))
+    }
+
+    /// Whether the folder is being made, or was when somebody stopped.
+    pub(super) fn is_being_made(folder: &Path) -> bool {
+        being_made(folder).exists()
+    }
+
+    /// Makes what was announced a data folder.
+    pub(super) fn complete(folder: &Path) -> Result<()> {
+        let path = path(folder);
+        fs::rename(being_made(folder), &path)
+            .map_err(|error| Error::io(format!("writing {}", path.display()), &error))?;
+        sync_folder(folder)
+    }
+
+    /// Takes back what was announced.
+    pub(super) fn withdraw(folder: &Path) -> Result<()> {
+        let path = being_made(folder);
+        fs::remove_file(&path).map_err(|error| Error::io(format!("deleting {}", path.display()), &error))?;
+        sync_folder(folder)
+    }
+
+    fn write_to(&self, folder: &Path, path: PathBuf) -> Result<()> {
+        let new = folder.join("format.new");
         let text = format!(
             "version = {}\nstore = {}\ncluster_id = {:032x}\nboot_epoch = {}\n",
             self.version, self.store, self.cluster_id, self.boot_epoch
@@ -119,6 +161,10 @@ impl Format {
 
 fn path(folder: &Path) -> PathBuf {
     folder.join("format")
+}
+
+fn being_made(folder: &Path) -> PathBuf {
+    folder.join("restoring")
 }
 
 fn malformed(path: &Path, name: &str) -> Error {

@@ -135,3 +135,32 @@ fn the_store_inside_keeps_what_was_committed() {
         }
     }
 }
+
+#[test]
+fn a_folder_that_is_being_made_is_none_until_it_is_whole() {
+    let path = folder();
+    let (kind, id) = (StoreKind::Fjall, ClusterId(5));
+    let making = path.path().to_owned();
+    DataFolder::make(path.path(), kind, id, 9, |store| {
+        assert_eq!(refusal(DataFolder::open(&making, kind)).0, ErrorKind::Locked);
+        fs::write(store.join("half"), "").expect("a file");
+        // As a crash would leave it: the same files, and nobody who holds the lock.
+        let left = folder();
+        fs::create_dir(left.path().join("store")).expect("a folder");
+        fs::copy(making.join("restoring"), left.path().join("restoring")).expect("the announcement");
+        fs::write(left.path().join("store/half"), "").expect("a file");
+        let (refused, message) = refusal(DataFolder::open(left.path(), kind));
+        assert_eq!(refused, ErrorKind::Incompatible);
+        assert!(message.contains("cut short: restore it again"), "{message}");
+        DataFolder::make(left.path(), kind, id, 9, |store| {
+            assert!(fs::read_dir(store).expect("the folder").next().is_none(), "it begins anew");
+            Ok(())
+        })
+        .expect("it is made");
+        DataFolder::open(left.path(), kind).expect("a data folder");
+        Ok(())
+    })
+    .expect("it is made");
+    let made = DataFolder::open(path.path(), kind).expect("a data folder");
+    assert_eq!((made.cluster_id(), made.boot_epoch()), (id, 10));
+}

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use super::files::{self, JournalFile};
 use super::layer::{Layer, Spaces};
+use super::merge::Merged;
 use crate::base::Base;
-use crate::{Error, KeyRange, Op, Result, Space, WriteBatch};
+use crate::{Direction, Entries, Error, KeyRange, Op, Result, Space, WriteBatch};
 
 /// Changes that are looked at under one lock of the active layer, which holds up commits.
 const LOOK_AHEAD: usize = 64;
@@ -35,7 +36,7 @@ impl Layers {
 }
 
 /// The store, the layers over it, and the work of writing the lower one down.
-pub(super) struct Checkpoints {
+pub(crate) struct Checkpoints {
     folder: PathBuf,
     base: Box<dyn Base>,
     layers: RwLock<Layers>,
@@ -70,12 +71,23 @@ impl Checkpoints {
         })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn base(&self) -> &dyn Base {
+    pub(crate) fn base(&self) -> &dyn Base {
         &*self.base
+    }
+
+    /// The entries of a range, in the layers and the store.
+    pub(crate) fn range(&self, space: Space, range: KeyRange, direction: Direction) -> Entries {
+        if range.is_empty() {
+            return Box::new(std::iter::empty());
+        }
+        // The layers first: what leaves a layer later is in the store by then.
+        let layers = self.layers();
+        let base = self.base.range(space, range.clone(), direction);
+        Box::new(Merged::new(layers, base, space, &range, direction))
     }
 
     pub(super) fn layers(&self) -> Layers {

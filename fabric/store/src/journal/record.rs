@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::{Error, ErrorKind, Op, Result, Space, Value, WriteBatch};
 
 /// What stands before the operations.
-pub(super) const HEADER_BYTES: usize = 16;
+pub(crate) const HEADER_BYTES: usize = 16;
 
 const OP_HEADER_BYTES: usize = 8;
 
@@ -25,7 +25,7 @@ const DELETE: u8 = 2;
 const DELETE_RANGE: u8 = 3;
 
 /// Puts a group into `record`, which is empty afterwards if the group is.
-pub(super) fn encode(record: &mut Vec<u8>, generation: u64, group: &[WriteBatch]) {
+pub(crate) fn encode(record: &mut Vec<u8>, generation: u64, group: &[WriteBatch]) {
     record.clear();
     let ops: usize = group.iter().map(WriteBatch::len).sum();
     if ops == 0 {
@@ -66,31 +66,40 @@ fn push(record: &mut Vec<u8>, kind: u8, space: Space, key: &[u8], value: &[u8]) 
 }
 
 /// The length and the checksum that a header tells.
-pub(super) fn header(header: [u8; HEADER_BYTES]) -> (u64, u64) {
+pub(crate) fn header(header: [u8; HEADER_BYTES]) -> (u64, u64) {
     let number = u128::from_le_bytes(header);
     (number as u64, (number >> 64) as u64)
 }
 
 /// A record that was read, its checksum found right.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     ops: Vec<u8>,
 }
 
 impl Record {
     /// The record with these operations, if the checksum is right.
-    pub(super) fn check(ops: Vec<u8>, generation: u64, checksum: u64) -> Option<Self> {
+    pub(crate) fn check(ops: Vec<u8>, generation: u64, checksum: u64) -> Option<Self> {
         (xxh3_64_with_seed(&ops, generation) == checksum).then_some(Self { ops })
     }
 
     /// The operations.
-    pub(super) fn ops(&self) -> Ops<'_> {
+    pub(crate) fn ops(&self) -> Ops<'_> {
         Ops { rest: &self.ops }
+    }
+
+    /// The bytes of the same record in another file: the checksum is over what that has for a generation.
+    pub(crate) fn renumbered(&self, generation: u64) -> Vec<u8> {
+        let mut record = Vec::with_capacity(HEADER_BYTES + self.ops.len());
+        record.extend_from_slice(&(self.ops.len() as u64).to_le_bytes());
+        record.extend_from_slice(&xxh3_64_with_seed(&self.ops, generation).to_le_bytes());
+        record.extend_from_slice(&self.ops);
+        record
     }
 }
 
 /// Operations, one after the other.
-pub(super) struct Ops<'a> {
+pub(crate) struct Ops<'a> {
     rest: &'a [u8],
 }
 

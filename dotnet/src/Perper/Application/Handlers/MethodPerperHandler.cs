@@ -20,6 +20,10 @@ namespace Perper.Application.Handlers
     public class MethodPerperHandler : IPerperHandler
     {
         private readonly Func<IServiceProvider, object?>? createInstance;
+
+        /// <summary>Nobody asks for services of the execution: no scope is made of them.</summary>
+        private readonly bool needsNoScope;
+        private readonly object? target;
         private readonly MethodInfo method;
         private readonly IServiceProvider services;
         private readonly ParameterInfo[] parameters;
@@ -43,12 +47,18 @@ namespace Perper.Application.Handlers
 
         /// <summary>Creates a handler of a method, on an object that is made for each execution with what its constructor asks for.</summary>
         public MethodPerperHandler(Type type, MethodInfo method, IServiceProvider services)
-            : this(method.IsStatic ? null : provider => ActivatorUtilities.CreateInstance(provider, type), method, services) => ownsInstance = true;
+            : this(method.IsStatic ? null : provider => ActivatorUtilities.CreateInstance(provider, type), method, services)
+        {
+            ownsInstance = true;
+            needsNoScope = method.IsStatic;
+        }
 
         /// <summary>Creates a handler of a lambda.</summary>
         public MethodPerperHandler(Delegate handler, IServiceProvider services)
             : this(_ => handler.Target, handler.Method, services)
         {
+            needsNoScope = true;
+            target = handler.Target;
         }
 
         /// <summary>Whether it fills a stream.</summary>
@@ -67,6 +77,13 @@ namespace Perper.Application.Handlers
                 Scope.Current = held;
             }
 
+            var outcome = new Outcome(fabric, executionData.Execution, held?.Activation);
+            if (needsNoScope)
+            {
+                await InvokeAsync(target, arguments, outcome).ConfigureAwait(false);
+                return;
+            }
+
             var provider = services.CreateAsyncScope();
             await using var scoped = provider.ConfigureAwait(false);
             // Services of the scope may ask whose they are.
@@ -75,50 +92,72 @@ namespace Perper.Application.Handlers
                 current.CurrentExecution = executionData;
             }
 
-            var target = createInstance?.Invoke(provider.ServiceProvider);
+            var made = createInstance?.Invoke(provider.ServiceProvider);
             try
             {
-                object? returned;
-                try
-                {
-                    returned = method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
-                }
-                catch (TargetInvocationException error) when (error.InnerException is not null)
-                {
-                    ExceptionDispatchInfo.Throw(error.InnerException);
-                    throw;
-                }
-
-                await conclude(returned, new Outcome(fabric, executionData)).ConfigureAwait(false);
+                await InvokeAsync(made, arguments, outcome).ConfigureAwait(false);
             }
             finally
             {
-                if (ownsInstance && target is IAsyncDisposable disposable)
+                if (ownsInstance && made is IAsyncDisposable disposable)
                 {
                     await disposable.DisposeAsync().ConfigureAwait(false);
                 }
-                else if (ownsInstance && target is IDisposable synchronously)
+                else if (ownsInstance && made is IDisposable synchronously)
                 {
                     synchronously.Dispose();
                 }
             }
         }
 
+        private Task InvokeAsync(object? on, object?[] arguments, Outcome outcome)
+        {
+            object? returned;
+            try
+            {
+                returned = method.Invoke(on, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+            }
+            catch (TargetInvocationException error) when (error.InnerException is not null)
+            {
+                ExceptionDispatchInfo.Throw(error.InnerException);
+                throw;
+            }
+
+            return conclude(returned, outcome);
+        }
+
         /// <inheritdoc />
         public override string ToString() => $"{method.DeclaringType?.Name}.{method.Name}";
 
         /// <summary>Where results go.</summary>
-        private sealed record Outcome(FabricService Fabric, PerperExecutionData Data)
+        private sealed record Outcome(FabricService Fabric, PerperExecution Execution, Activation? Activation)
         {
-            internal Task WriteAsync<T>(T result) => Fabric.Executions.WriteResultAsync(Data.Execution, result);
+            internal Task WriteAsync<T>(T result)
+            {
+                if (Activation is null)
+                {
+                    return Fabric.Executions.WriteResultAsync(Execution, result);
+                }
 
-            internal Task WriteAsync() => Fabric.Executions.WriteResultAsync(Data.Execution);
+                Activation.Complete(result);
+                return Task.CompletedTask;
+            }
+
+            internal Task WriteAsync()
+            {
+                if (Activation is null)
+                {
+                    return Fabric.Executions.WriteResultAsync(Execution);
+                }
+
+                Activation.Complete();
+                return Task.CompletedTask;
+            }
 
             /// <summary>Writes a generator's items to its stream, to the end.</summary>
             internal async Task GenerateAsync<T>(IAsyncEnumerable<T> items, Func<ItemWriter, T, ValueTask> write)
             {
-                var activation = Data.Activation;
-                if (activation?.LinkedStream is not { } linked)
+                if (Activation is not { LinkedStream: { } linked } activation)
                 {
                     throw PerperException.InvalidArgument("this handler returns a stream, which only a delegate can that was added as a handler, not one of a listener's own");
                 }

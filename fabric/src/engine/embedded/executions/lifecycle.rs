@@ -6,7 +6,7 @@ use perper_proto::{Reason, v1};
 use perper_store::Space;
 use prost::Message;
 
-use super::record::{CreatedRecord, EndRecord, Facts, Part, headers, key};
+use super::record::{CreatedRecord, EndRecord, Facts, NUMBERS, Part, RECORDED_AHEAD, headers, key};
 use super::table::{Slot, State};
 use super::{Changes, Executions, Unpublished, remove_from, remove_from_ordered};
 use crate::engine::{EndReason, Ended, Event, Execution, Outcome, SessionId, Timestamp};
@@ -76,6 +76,10 @@ impl Executions {
         }
 
         let number = self.table.next_number();
+        if number > self.recorded_through {
+            self.recorded_through = number + RECORDED_AHEAD;
+            changes.batch.put_slice(Space::Meta, NUMBERS, &self.recorded_through.to_be_bytes());
+        }
         let facts = Facts { number, incarnation, created: changes.now, deadline, caller };
         let names = &mut self.names;
         let mut intern = |name: &str| match names.get(name) {

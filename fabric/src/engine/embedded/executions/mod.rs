@@ -36,9 +36,11 @@ pub(super) struct Executions {
     limits: ExecutionLimits,
     seal: Seal,
     epoch: u32,
-    /// The last execution of former boots.
+    /// The last number that former boots may have given away.
     recovered_through: u64,
     next_serial: u64,
+    /// Up to here, numbers are on record as given away.
+    recorded_through: u64,
     table: Table,
     /// Those that may be claimed in some work group, by agent, in order of creation. Only committed ones.
     pending: HashMap<Arc<str>, BTreeSet<u64>>,
@@ -143,6 +145,7 @@ impl Executions {
             epoch,
             recovered_through: 0,
             next_serial: 1,
+            recorded_through: 0,
             table: Table::default(),
             pending: HashMap::new(),
             children: HashMap::new(),

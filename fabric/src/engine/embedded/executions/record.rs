@@ -47,6 +47,13 @@ pub(super) fn read_key(key: &[u8]) -> Option<(u64, Part)> {
     Some((u64::from_be_bytes(*number), Part::from_number(*part)?))
 }
 
+/// The key of the number, in space `Meta`, up to which numbers may have been given away: those of executions that are gone
+/// as well, whose sessions or scalers may still speak of them.
+pub(super) const NUMBERS: &[u8] = b"execution-numbers";
+
+/// Numbers that are put on record at once.
+pub(super) const RECORDED_AHEAD: u64 = 4_096;
+
 /// Attempts by work group, as their part holds them.
 pub(super) fn write_attempts(groups: impl Iterator<Item = (u64, u32)>) -> Vec<u8> {
     groups

@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::Executions;
 use super::lifecycle::is_instance;
-use super::record::{CreatedRecord, EndRecord, Part, read_attempts, read_key};
+use super::record::{CreatedRecord, EndRecord, NUMBERS, Part, read_attempts, read_key};
 use super::table::{Holder, Slot, State};
 use crate::engine::Event;
 
@@ -45,6 +45,13 @@ impl Executions {
         }
         if let Some(slot) = slot {
             self.restore(slot);
+        }
+        if let Some(recorded) = store.get(Space::Meta, NUMBERS)? {
+            let recorded = recorded[..].try_into().map_err(|_| corrupt(NUMBERS, "is no number"))?;
+            self.recorded_through = u64::from_be_bytes(recorded);
+            // Else the next execution could be taken for one that is gone: by a session that still holds that, and by a
+            // scaler, for which an incarnation is a number.
+            self.table.skip_through(self.recorded_through);
         }
         self.recovered_through = self.table.last();
         Ok(())

@@ -89,6 +89,9 @@ pub(super) struct Table {
     last: u64,
 }
 
+/// Numbers that may be looked up for each execution that there is, before to sort those is cheaper.
+const WALKED_FOR_ONE: u64 = 16;
+
 /// Numbers are the server's own, so their hash need not withstand anyone.
 pub(super) type NumberHash = std::hash::BuildHasherDefault<NumberHasher>;
 
@@ -150,10 +153,65 @@ impl Table {
     /// Numbers in order of creation, after `after`.
     pub(super) fn numbers_after(&self, after: u64) -> impl Iterator<Item = u64> {
         let slots = &self.slots;
-        (after + 1..=self.last).filter(move |number| slots.contains_key(number))
+        // A server that has run for long has few executions of the many there were: then those are sorted.
+        let walked = self.last.saturating_sub(after);
+        let sparse = walked / WALKED_FOR_ONE > slots.len() as u64;
+        let mut sorted: Vec<u64> = Vec::new();
+        if sparse {
+            sorted.extend(slots.keys().copied().filter(|number| *number > after));
+            sorted.sort_unstable();
+        }
+        let walk = (!sparse).then(|| after.saturating_add(1)..=self.last).into_iter().flatten();
+        sorted.into_iter().chain(walk.filter(move |number| slots.contains_key(number)))
+    }
+
+    /// Numbers up to this one have been given away.
+    pub(super) fn skip_through(&mut self, number: u64) {
+        self.last = self.last.max(number);
     }
 
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use perper_proto::v1;
+
+    use super::*;
+    use crate::engine::Timestamp;
+    use crate::engine::embedded::executions::record::{Facts, execution};
+
+    fn table(numbers: &[u64]) -> Table {
+        let mut table = Table::default();
+        for number in numbers {
+            let request =
+                v1::CreateExecutionRequest { execution: format!("e{number}"), ..Default::default() };
+            let facts = Facts {
+                number: *number,
+                incarnation: 0,
+                created: Timestamp(0),
+                deadline: None,
+                caller: None,
+            };
+            table.insert(Slot::new(execution(request, facts, &mut |name| Arc::from(name))));
+        }
+        table
+    }
+
+    #[test]
+    fn numbers_come_in_order_whether_they_are_many_or_few() {
+        let dense: Vec<u64> = (1..=100).collect();
+        // Looked up one after the other, these would take hours.
+        let sparse = [3, 1 << 40, (1 << 41) + 1, u64::MAX - 1];
+        for numbers in [&dense[..], &sparse] {
+            let table = table(numbers);
+            for after in [0, 3, 50, 1 << 40, u64::MAX] {
+                let expected: Vec<u64> = numbers.iter().copied().filter(|number| *number > after).collect();
+                assert_eq!(table.numbers_after(after).collect::<Vec<_>>(), expected, "after {after}");
+            }
+        }
+        assert_eq!(table(&[]).numbers_after(0).count(), 0);
     }
 }
