@@ -61,6 +61,8 @@ struct Known {
     listed: BTreeMap<Unit, (String, UnitState)>,
     /// Ids of those that are being stopped by this process.
     stopping: BTreeSet<String>,
+    /// Ids of those that were heard to end. The engine tells of an end before its listings know of it.
+    died: BTreeSet<String>,
 }
 
 impl Compose {
@@ -147,11 +149,11 @@ impl Backend for Compose {
         let entries = entries.as_array().into_iter().flatten();
         for found in entries.filter_map(|entry| Listed::read(entry, &self.project)) {
             let state = match found.state() {
-                Some(state) => state,
-                None => {
+                Some(state) if !self.shared.lock().died.contains(&found.id) => state,
+                _ => {
                     let path = format!("/containers/{}/json", found.id);
                     match self.shared.engine.ask(Method::GET, &path, &Value::Null).await {
-                        Ok(details) => unit::end(&details),
+                        Ok(details) => unit::state(&details),
                         // It is gone since.
                         Err(failure) if failure.status() == Some(404) => continue,
                         Err(failure) => {
@@ -169,6 +171,10 @@ impl Backend for Compose {
                 *state = UnitState::Stopping;
             }
         }
+        // Only of those that are there, and that nobody has started again.
+        known.died.retain(|died| {
+            listed.values().any(|(id, state)| id == died && !matches!(state, UnitState::Running))
+        });
         known.listed = listed;
         Ok(known.listed.iter().map(|(unit, (_, state))| (unit.clone(), *state)).collect())
     }
@@ -264,8 +270,11 @@ async fn follow(shared: Arc<Shared>, filters: Value) {
     let mut wait = AGAIN.0;
     loop {
         let mut heard = false;
-        let ended = shared.engine.events(&filters, || {
+        let ended = shared.engine.events(&filters, |event| {
             heard = true;
+            if let ("die", Some(id)) = unit::told(event) {
+                shared.lock().died.insert(id.to_owned());
+            }
             shared.changed.notify_one();
         });
         let ended = ended.await;

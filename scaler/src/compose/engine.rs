@@ -104,18 +104,28 @@ impl Engine {
         self.exchange(method, &path, body).await
     }
 
-    /// Follows what happens to containers: runs until the engine ends it.
-    pub(super) async fn events(&self, filters: &Value, mut happened: impl FnMut()) -> Result<(), Failure> {
+    /// Follows what happens to containers: runs until the engine ends it. First `null` has happened, which is whatever
+    /// did before.
+    pub(super) async fn events(
+        &self,
+        filters: &Value,
+        mut happened: impl FnMut(&Value),
+    ) -> Result<(), Failure> {
         // Another engine may be there by now.
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let path = format!("{}/events?filters={}", self.version().await?, encode(&filters.to_string()));
         let (response, _connection) = self.send(Method::GET, &path, &Value::Null).await?;
         let mut response = accepted(response).await?;
-        // What was not heard before may have happened.
-        happened();
+        happened(&Value::Null);
+        let mut told = Vec::new();
         while let Some(frame) = response.frame().await {
-            frame.map_err(away)?;
-            happened();
+            let Ok(data) = frame.map_err(away)?.into_data() else { continue };
+            told.extend_from_slice(&data);
+            // One object after the other, of which the last may not be there as a whole yet.
+            let mut events = serde_json::Deserializer::from_slice(&told).into_iter::<Value>();
+            events.by_ref().map_while(Result::ok).for_each(|event| happened(&event));
+            let read = events.byte_offset();
+            told.drain(..read);
         }
         Ok(())
     }

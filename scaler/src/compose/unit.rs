@@ -116,15 +116,24 @@ impl Listed {
     }
 }
 
-/// How a container ended, as the engine tells in detail.
-pub(super) fn end(details: &Value) -> UnitState {
+/// How a container stands, as the engine tells in detail.
+pub(super) fn state(details: &Value) -> UnitState {
     let state = details.get("State").unwrap_or(&Value::Null);
+    if state.get("Running") == Some(&Value::Bool(true)) {
+        return UnitState::Running;
+    }
     let time = |field: &str| state.get(field).and_then(Value::as_str).and_then(seconds);
     let ran_for = match (time("StartedAt"), time("FinishedAt")) {
         (Some(start), Some(end)) if end > start => Duration::from_secs_f64(end - start),
         _ => Duration::ZERO,
     };
     UnitState::Ended { success: state.get("ExitCode").and_then(Value::as_i64) == Some(0), ran_for }
+}
+
+/// What an event tells: what has happened, and to which container.
+pub(super) fn told(event: &Value) -> (&str, Option<&str>) {
+    let action = event.get("Action").and_then(Value::as_str).unwrap_or_default();
+    (action, event.pointer("/Actor/ID").and_then(Value::as_str))
 }
 
 /// Seconds since 1970 of a time such as `2026-01-02T03:04:05.678Z`.
@@ -186,7 +195,8 @@ mod tests {
                 "{state}"
             );
         }
-        let ended = |state: Value| end(&json!({"State": state}));
+        let ended = |state: Value| super::state(&json!({"State": state}));
+        assert_eq!(ended(json!({"Running": true, "ExitCode": 0})), UnitState::Running);
         assert_eq!(
             ended(
                 json!({"ExitCode": 0, "StartedAt": "2026-02-28T23:59:30Z", "FinishedAt": "2026-03-01T00:01:00.5Z"})
@@ -194,7 +204,7 @@ mod tests {
             UnitState::Ended { success: true, ran_for: Duration::from_millis(90_500) }
         );
         assert_eq!(ended(json!({"ExitCode": 137, "StartedAt": "0001-01-01T00:00:00Z"})), never);
-        assert_eq!(end(&json!({})), never);
+        assert_eq!(super::state(&json!({})), never);
     }
 
     #[test]
