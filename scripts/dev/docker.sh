@@ -67,7 +67,7 @@ build_images() {
   fi
   local flags=(-C target-feature=+crt-static -C strip=symbols)
   # The linker that Rust brings along there puts equal functions together.
-  [ "$(uname -m)" != x86_64 ] || flags+=(-C link-arg=-Wl,--icf=all)
+  [ "$(uname -m)" != x86_64 ] || flags+=(-C 'link-arg=-Wl,--icf=all')
   # Unoptimised ones are for tests: fixed addresses save a tenth.
   [ "$profile" != dev ] || flags+=(-C relocation-model=static)
   # Where the client's plugin for building is missing, the engine's own builder does as well.
