@@ -66,14 +66,8 @@ const rust = async (role, options) => {
   return child;
 };
 const node = async (role, name, ...more) => {
-  const child = new Child(
-    process.execPath,
-    join(here, "role.mjs"),
-    role,
-    endpoint,
-    name,
-    ...more.map(String),
-  );
+  const args = [join(here, "role.mjs"), role, endpoint, name, ...more.map(String)];
+  const child = new Child(process.execPath, args);
   await child.line();
   return child;
 };

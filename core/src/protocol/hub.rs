@@ -57,6 +57,20 @@ pub(crate) struct Hub {
     phase: watch::Sender<Phase>,
 }
 
+/// Holds the pump back.
+pub(crate) struct Cork<'a>(&'a Hub);
+
+impl Drop for Cork<'_> {
+    fn drop(&mut self) {
+        let pump = {
+            let mut state = lock(&self.0.state);
+            state.corks -= 1;
+            if state.corks == 0 && std::mem::take(&mut state.corked) { state.wake_pump() } else { None }
+        };
+        wake_all(pump);
+    }
+}
+
 /// What those can wait for who have no request.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
@@ -88,6 +102,10 @@ pub(super) struct State {
     pub(super) draining: bool,
     /// Wakes the pump.
     pub(super) pump: Option<Waker>,
+    /// As long as there are any, nobody wakes the pump.
+    corks: usize,
+    /// Somebody would have.
+    corked: bool,
     pub(super) heartbeat: bool,
     pub(super) lease: Lease,
     pub(super) next_subscription: u64,
@@ -107,6 +125,10 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn wake_pump(&mut self) -> Option<Waker> {
+        if self.corks > 0 {
+            self.corked = true;
+            return None;
+        }
         self.pump.take()
     }
 
@@ -172,6 +194,8 @@ impl Hub {
                 attached: false,
                 draining: false,
                 pump: None,
+                corks: 0,
+                corked: false,
                 heartbeat: false,
                 lease: Lease::new(now()),
                 next_subscription: 1,
@@ -216,6 +240,13 @@ impl Hub {
         };
         wake_all(pump);
         sequence
+    }
+
+    /// Lets requests gather until the cork goes, for those who have many to make: the pump, on a thread of its own, would
+    /// else send a frame for each of the first. Only as long as nothing is waited for.
+    pub(crate) fn cork(&self) -> Cork<'_> {
+        lock(&self.state).corks += 1;
+        Cork(self)
     }
 
     /// How many creations have been requested.

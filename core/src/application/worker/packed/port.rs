@@ -135,6 +135,7 @@ impl Port {
     /// what was before the fault in the batch has been done.
     pub fn submit(&self, batch: impl Into<Bytes>) -> Result<()> {
         let mut cursor = Cursor::new(batch.into());
+        let cork = self.shared.fabric.hub().cork();
         let mut state = lock(&self.shared.state);
         let mut outcome = Ok(());
         while !cursor.is_empty() && outcome.is_ok() {
@@ -145,6 +146,7 @@ impl Port {
         self.shared.gather(&mut state, &mut Poller::from_waker(&waker));
         let news = !state.pending.is_empty();
         drop(state);
+        drop(cork);
         if news {
             waker.wake();
         }
