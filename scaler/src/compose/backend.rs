@@ -92,6 +92,34 @@ impl Compose {
         self.shared.engine.ask(method, path, body).await.map_err(|failure| Error::backend(what, failure))
     }
 
+    /// Lists containers, and looks closely at those that have ended, or are suspected to.
+    async fn look(&self, suspects: &BTreeSet<String>) -> Result<BTreeMap<Unit, (String, UnitState)>> {
+        let filters = json!({"label": unit::filter(&self.project)});
+        let path = format!("/containers/json?all=true&filters={}", encode(&filters.to_string()));
+        let entries = self.ask("listing containers", Method::GET, &path, &Value::Null).await?;
+        let mut listed = BTreeMap::new();
+        let entries = entries.as_array().into_iter().flatten();
+        for found in entries.filter_map(|entry| Listed::read(entry, &self.project)) {
+            let state = match found.state() {
+                Some(state) if !suspects.contains(&found.id) => state,
+                _ => {
+                    let path = format!("/containers/{}/json", found.id);
+                    match self.shared.engine.ask(Method::GET, &path, &Value::Null).await {
+                        Ok(details) => unit::state(&details),
+                        // It is gone since.
+                        Err(failure) if failure.status() == Some(404) => continue,
+                        Err(failure) => {
+                            return Err(Error::backend(format!("container {}", found.id), failure));
+                        }
+                    }
+                }
+            };
+            let former = listed.insert(found.unit, (found.id, state));
+            debug_assert!(former.is_none(), "names are unique");
+        }
+        Ok(listed)
+    }
+
     /// Makes a container and starts it. Nothing is left if that fails.
     async fn run(&self, unit: &Unit, service: &Service) -> Result<()> {
         let wrong = |message: String| Error::template(format!("service {}", service.name), message);
@@ -142,39 +170,25 @@ impl Backend for Compose {
     }
 
     async fn list(&self) -> Result<Actual> {
-        let filters = json!({"label": unit::filter(&self.project)});
-        let path = format!("/containers/json?all=true&filters={}", encode(&filters.to_string()));
-        let entries = self.ask("listing containers", Method::GET, &path, &Value::Null).await?;
-        let mut listed = BTreeMap::new();
-        let entries = entries.as_array().into_iter().flatten();
-        for found in entries.filter_map(|entry| Listed::read(entry, &self.project)) {
-            let state = match found.state() {
-                Some(state) if !self.shared.lock().died.contains(&found.id) => state,
-                _ => {
-                    let path = format!("/containers/{}/json", found.id);
-                    match self.shared.engine.ask(Method::GET, &path, &Value::Null).await {
-                        Ok(details) => unit::state(&details),
-                        // It is gone since.
-                        Err(failure) if failure.status() == Some(404) => continue,
-                        Err(failure) => {
-                            return Err(Error::backend(format!("container {}", found.id), failure));
-                        }
-                    }
-                }
-            };
-            let former = listed.insert(found.unit, (found.id, state));
-            debug_assert!(former.is_none(), "names are unique");
-        }
+        // Those that are heard of from now on are for the next listing: this one may be older than their end.
+        let suspects = std::mem::take(&mut self.shared.lock().died);
+        let outcome = self.look(&suspects).await;
         let mut known = self.shared.lock();
+        let mut listed = match outcome {
+            Ok(listed) => listed,
+            Err(error) => {
+                known.died.extend(suspects);
+                return Err(error);
+            }
+        };
+        // Not those that are gone, or that somebody has started again.
+        let ended = listed.values().filter(|(_, state)| !matches!(state, UnitState::Running));
+        known.died.extend(ended.map(|(id, _)| id).filter(|id| suspects.contains(*id)).cloned());
         for (id, state) in listed.values_mut() {
             if known.stopping.contains(id) {
                 *state = UnitState::Stopping;
             }
         }
-        // Only of those that are there, and that nobody has started again.
-        known.died.retain(|died| {
-            listed.values().any(|(id, state)| id == died && !matches!(state, UnitState::Running))
-        });
         known.listed = listed;
         Ok(known.listed.iter().map(|(unit, (_, state))| (unit.clone(), *state)).collect())
     }
