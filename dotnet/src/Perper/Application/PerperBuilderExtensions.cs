@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -16,6 +17,19 @@ namespace Perper.Application
     {
         /// <summary>The method of a class that is the handler of the delegate of its name; or <c>RunAsync</c>.</summary>
         public const string RunMethodName = "Run";
+
+        /// <summary>The delegates that have listeners of their own, with these.</summary>
+        public static IReadOnlyDictionary<string, Type> DelegateNames { get; } = new Dictionary<string, Type>
+        {
+            ["Deploy"] = typeof(DeployPerperListener),
+            ["Upgrade"] = typeof(UpgradePerperListener),
+            ["Init"] = typeof(EnterContainerPerperListener),
+            ["EnterContainer"] = typeof(EnterContainerPerperListener),
+            ["RunInstance"] = typeof(RunInstancePerperListener),
+            ["Start"] = typeof(StartPerperListener),
+            ["Startup"] = typeof(StartPerperListener),
+            ["Stop"] = typeof(StopPerperListener),
+        };
 
         /// <summary>What is stripped from the names of methods.</summary>
         public const string AsyncMethodSuffix = "Async";
@@ -97,6 +111,7 @@ namespace Perper.Application
                 {
                     "Deploy" => new DeployPerperListener(agent, handler, services),
                     "Upgrade" => new UpgradePerperListener(agent, handler, services),
+                    "RunInstance" => new RunInstancePerperListener(agent, handler, services),
                     "Init" or "EnterContainer" => new EnterContainerPerperListener(agent, handler, services),
                     "Start" or "Startup" => new StartPerperListener(agent, handler, services),
                     "Stop" => new StopPerperListener(agent, handler, services),
@@ -105,6 +120,18 @@ namespace Perper.Application
                     _ => new ExecutionPerperListener(agent, @delegate, handler, services),
                 };
             });
+
+        /// <summary>Adds a lambda that runs when an instance enters the process.</summary>
+        public static IPerperBuilder AddInitHandler(this IPerperBuilder builder, string agent, Delegate handler) => builder.AddHandler(agent, "Init", handler);
+
+        /// <summary>Adds a class with a <c>Run</c> or <c>RunAsync</c> that runs when an instance enters the process.</summary>
+        public static IPerperBuilder AddInitHandler<T>(this IPerperBuilder builder, string agent) => builder.AddHandler(agent, "Init", typeof(T));
+
+        /// <summary>Adds a class with a <c>Run</c> or <c>RunAsync</c> that runs when an instance enters the process.</summary>
+        public static IPerperBuilder AddInitHandler(this IPerperBuilder builder, string agent, Type initType) => builder.AddHandler(agent, "Init", initType);
+
+        /// <summary>Adds a method that runs when an instance enters the process.</summary>
+        public static IPerperBuilder AddInitHandler(this IPerperBuilder builder, string agent, Type initType, MethodInfo method) => builder.AddHandler(agent, "Init", initType, method);
 
         /// <summary>When the process is deployed, starts an instance of the agent; the same one however many processes there are.</summary>
         public static IPerperBuilder AddDeploySingletonHandler(this IPerperBuilder builder, string agent) =>
