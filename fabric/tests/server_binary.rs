@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use support::{check, connect};
+use support::{Certificates, check, connect};
 
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perper-fabric"));
@@ -108,6 +108,47 @@ fn what_fails_ends_with_1() {
     let (code, _, stderr) = run(&["--address", &server.address.to_string()]);
     assert_eq!(code, 1);
     assert!(stderr.contains("another process has it"), "{stderr}");
+}
+
+#[test]
+fn health_says_whether_the_server_serves() {
+    let certificates = Certificates::make();
+    let file = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let (cert, key) = (file(&certificates.tls.cert), file(&certificates.tls.key));
+    let authority = file(certificates.mutual_tls.client_ca.as_ref().unwrap());
+    let tls = ["--tls-cert", &cert, "--tls-key", &key];
+    let mutual = [&tls[..], &["--tls-client-ca", &authority]].concat();
+    let alive = "alive; more it tells only to clients with a certificate\n";
+    for (flags, expected) in [(&[][..], "serving\n"), (&tls, "serving\n"), (&mutual, alive)] {
+        let server = Server::start(flags);
+        let address = server.address.to_string();
+        let health = |flags: &[&str]| run(&[&["health", "--address", &address], flags].concat());
+        assert_eq!(health(flags), (0, expected.to_owned(), String::new()), "{flags:?}");
+        if flags.is_empty() {
+            // Another configuration is another server.
+            let (code, _, stderr) = health(&tls);
+            assert_eq!(code, 1, "{stderr}");
+        }
+        drop(server);
+        let (code, stdout, stderr) = health(flags);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.starts_with(&format!("the server at {address}: ")), "{stderr}");
+    }
+    let (code, _, stderr) = run(&["health", "--address", "127.0.0.1:0"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("the port is chosen by the system"), "{stderr}");
+}
+
+#[test]
+fn health_finds_a_server_by_the_file_of_its_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("address");
+    let flags = ["--address-file", file.to_str().unwrap()];
+    let server = Server::start(&flags);
+    // On any address of the machine, the check goes to the machine itself.
+    let anywhere = [&["health", "--insecure", "--address", "0.0.0.0:0"], &flags[..]].concat();
+    std::fs::write(&file, format!("0.0.0.0:{}", server.address.port())).unwrap();
+    assert_eq!(run(&anywhere), (0, "serving\n".to_owned(), String::new()));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! It runs as the binary `perper-scaler`; see `docs/scaler.md`.
 
 pub mod backend;
+#[cfg(feature = "compose")]
+pub mod compose;
 pub mod config;
 mod error;
 #[cfg(feature = "kubernetes")]
@@ -22,4 +24,4 @@ mod serving;
 
 pub use error::{Error, Result};
 pub use scaler::{Scaler, Settings};
-pub use serving::{Health, Serving};
+pub use serving::{Health, Serving, ask_health};

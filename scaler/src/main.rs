@@ -29,6 +29,13 @@ fn main() -> ExitCode {
     }
     match config::parse(std::env::args_os(), &Environment) {
         Ok(Invocation::Scale(config)) => serve(*config),
+        Ok(Invocation::Health(address)) => match perper_scaler::ask_health(address) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(complaint) => {
+                eprintln!("{complaint}");
+                ExitCode::FAILURE
+            }
+        },
         Ok(Invocation::Show(text)) => {
             // Whoever closed our output does not want to know.
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -83,6 +90,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
                 }),
             };
             let backend = Arc::new(Process::start(settings)?);
+            scale(&config, fabric, backend, &mut signals).await
+        }
+        #[cfg(feature = "compose")]
+        BackendConfig::Compose { source, project, engine } => {
+            let settings = perper_scaler::compose::Settings {
+                source: source.clone(),
+                project: project.clone(),
+                engine: engine.clone(),
+                // Files of this process are not there in a container: services say what else agents need.
+                fabric: vec![("PERPER_FABRIC_ENDPOINT".to_owned(), fabric.endpoint().to_owned())],
+            };
+            let backend = Arc::new(perper_scaler::compose::Compose::start(settings)?);
             scale(&config, fabric, backend, &mut signals).await
         }
         #[cfg(feature = "kubernetes")]

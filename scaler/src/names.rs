@@ -4,14 +4,14 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "compose", feature = "kubernetes"))]
 use crate::model::Unit;
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "compose", feature = "kubernetes"))]
 /// Letters of an agent's name that a name begins with, for people; what makes it unique is the hash.
 const READABLE: usize = 24;
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "compose", feature = "kubernetes"))]
 /// A hash of a unit, as 16 digits: the same on every machine and in every version.
 pub(crate) fn hash(unit: &Unit) -> String {
     // Each part with its length, so that no two units have the same text.
@@ -31,7 +31,7 @@ pub(crate) fn text_hash(text: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "compose", feature = "kubernetes"))]
 /// A name that fits where DNS labels are asked for: `tokenizer-0123456789abcdef`.
 pub(crate) fn name(unit: &Unit) -> String {
     let mut name = String::new();
@@ -47,7 +47,7 @@ pub(crate) fn name(unit: &Unit) -> String {
     format!("{name}-{}", hash(unit))
 }
 
-#[cfg(all(test, feature = "kubernetes"))]
+#[cfg(all(test, any(feature = "compose", feature = "kubernetes")))]
 mod tests {
     use super::*;
 

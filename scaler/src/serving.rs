@@ -1,6 +1,7 @@
 //! Health and metrics over plain HTTP.
 
 use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,9 @@ use crate::metrics::Metrics;
 const MAX_CONNECTIONS: usize = 32;
 /// How long a client may be silent before its connection is closed.
 const IDLE: Duration = Duration::from_secs(90);
+
+/// How long who asks for the health of a Scaler waits: less than probes do.
+const ASKING: Duration = Duration::from_secs(3);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -80,6 +84,26 @@ impl Serving {
     /// Where.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// Asks the Scaler that serves at an address whether it works; if it does not, the error says why.
+pub fn ask_health(address: SocketAddr) -> Result<(), String> {
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, ASKING)?;
+        stream.set_read_timeout(Some(ASKING))?;
+        stream.write_all(
+            format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes(),
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error: std::io::Error| format!("the Scaler at {address}: {error}"))?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, _)) if head.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Some((_, complaint)) => Err(complaint.trim().to_owned()),
+        None => Err(format!("what answers at {address} is no Scaler")),
     }
 }
 

@@ -246,6 +246,8 @@ async fn agents_without_a_template_are_reported_and_stop_nobody() {
     let told = scaler.log().lines().filter(|line| line.contains("no template names this agent")).count();
     assert_eq!(told, 1, "{}", scaler.log());
     assert_eq!(scaler.page("/livez").await.unwrap().0, 200);
+    scaler.ready().await;
+    assert_eq!(scaler.health(), (Some(0), String::new()));
     assert_eq!(scaler.page("/other").await.unwrap().0, 404);
     scaler.stop().await;
 }
@@ -283,6 +285,22 @@ async fn what_another_fabric_knows_nothing_of_has_a_time_of_grace() {
     world.runs(&["i", "j"]).await;
     world.runs(&["j"]).await;
     assert!(since.elapsed() >= grace, "only {:?}", since.elapsed());
+    scaler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_what_is_wrong() {
+    let world = World::new().await;
+    let file = world.write(SLEEP);
+    // Nobody is there: the scaler waits for a Fabric that never comes.
+    let scaler = Scaler::start(
+        world.folder.path(),
+        "http://127.0.0.1:1",
+        &["process", "--file", file.to_str().unwrap()],
+    );
+    eventually("it serves", || async { scaler.page("/livez").await.map(drop) }).await;
+    let expected = "the Fabric has not told yet what there is\n";
+    assert_eq!(scaler.health(), (Some(1), expected.to_owned()));
     scaler.stop().await;
 }
 

@@ -2,6 +2,7 @@
 //! and nothing else, and so is the command `fabric` of the packages for other languages.
 
 mod backup;
+mod health;
 mod restore;
 mod serve;
 mod telemetry;

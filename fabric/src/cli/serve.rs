@@ -6,7 +6,7 @@ use anyhow::Context;
 use tracing::{info, warn};
 
 use super::telemetry::Telemetry;
-use super::{backup, restore};
+use super::{backup, health, restore};
 use crate::config::{self, Invocation, Loaded, ProcessEnvironment};
 use crate::{Config, Error, Fabric, RunningFabric};
 
@@ -18,6 +18,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match config::parse(arguments, &ProcessEnvironment) {
         Ok(Invocation::Serve(loaded)) => serve(loaded.config),
         Ok(Invocation::CheckConfig(loaded)) => check_config(&loaded),
+        Ok(Invocation::Health(loaded)) => check_health(&loaded.config),
         Ok(Invocation::Backup(request)) => said(backup::take(&request)),
         Ok(Invocation::Restore(request)) => said(restore::put_back(&request)),
         Ok(Invocation::CheckBackup(from)) => said(restore::check(&from)),
@@ -55,6 +56,24 @@ fn check_config(loaded: &Loaded) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn check_health(config: &Config) -> ExitCode {
+    let found = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the check cannot be started")
+        .and_then(|runtime| runtime.block_on(health::check(config)));
+    match found {
+        Ok(found) => {
+            print(&format!("{found}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
         }
     }
 }

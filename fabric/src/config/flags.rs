@@ -45,6 +45,8 @@ pub enum Invocation {
     Serve(Box<Loaded>),
     /// Say what the configuration amounts to.
     CheckConfig(Box<Loaded>),
+    /// Say whether the server of this configuration serves.
+    Health(Box<Loaded>),
     /// Write a backup of a server's data, or of a folder.
     Backup(Box<BackupRequest>),
     /// Make a data folder of a backup.
@@ -128,6 +130,7 @@ pub fn parse(
     let loaded = Box::new(sources::load(given(matches), environment)?);
     Ok(match subcommand {
         "check-config" => Invocation::CheckConfig(loaded),
+        "health" => Invocation::Health(loaded),
         "backup" => {
             let source = if matches.get_flag("offline") {
                 BackupSource::Folder(data_folder(&loaded.config)?, loaded.config.store)
@@ -213,6 +216,10 @@ fn command() -> Command {
         .subcommand(
             Command::new("check-config")
                 .about("Check the configuration and the files it names, show it with the origin of each setting, and exit"),
+        )
+        .subcommand(
+            Command::new("health")
+                .about("Ask the server of this configuration, on this machine, whether it serves; exit 0 if it does"),
         )
         .subcommands(backup_commands())
         .disable_help_subcommand(true)

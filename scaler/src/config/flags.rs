@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -8,6 +9,8 @@ use clap::{Arg, ArgMatches, Command};
 use perper::protocol::Strings;
 
 use super::{BackendConfig, Config, LogFormat, parse_time};
+#[cfg(feature = "compose")]
+use crate::compose::Source;
 
 const ABOUT: &str =
     "The Scaler of Perper: starts and stops agent processes as instances of agents come and go.";
@@ -25,6 +28,8 @@ Exit codes: 0 stopped as told, 1 failed, 2 wrong flags or files.";
 pub enum Invocation {
     /// Work.
     Scale(Box<Config>),
+    /// Ask the Scaler that serves there whether it works.
+    Health(SocketAddr),
     /// Print a text, such as the help.
     Show(String),
 }
@@ -45,17 +50,21 @@ const fn setting(
     Setting { name, value, default, help }
 }
 
+const HTTP_ADDRESS: Setting = setting(
+    "http-address",
+    "IP:PORT",
+    "",
+    "Where /metrics, /livez and /readyz are served; port 0 takes a free one",
+);
+const HTTP_ADDRESS_FILE: Setting =
+    setting("http-address-file", "FILE", "", "The actual address of that is written to this file");
+
 /// What every back-end has.
 const COMMON: &[Setting] = &[
     setting("fabric", "URL", "", "Where the Fabric is, such as http://127.0.0.1:40400"),
     setting("ca-file", "FILE", "", "Trust these certificates, PEM, in place of the system's"),
-    setting(
-        "http-address",
-        "IP:PORT",
-        "",
-        "Serve /metrics, /livez and /readyz there; port 0 takes a free one",
-    ),
-    setting("http-address-file", "FILE", "", "Write the actual address of that to this file"),
+    HTTP_ADDRESS,
+    HTTP_ADDRESS_FILE,
     setting("grace", "TIME", "60s", "How long what was started for another Fabric is left alone"),
     setting("resync", "TIME", "30s", "How often everything is compared although nothing is heard of"),
     setting("backoff", "TIME", "200ms", "How long to wait before what has ended is started again; doubles"),
@@ -66,6 +75,19 @@ const COMMON: &[Setting] = &[
 
 const PROCESS: &[Setting] =
     &[setting("file", "FILE", "perper.yaml", "The file that says how each agent is run")];
+
+#[cfg(feature = "compose")]
+const COMPOSE: &[Setting] = &[
+    setting("file", "FILE", "", "The Compose file, read by Compose; by default the one that Compose finds"),
+    setting(
+        "resolved",
+        "FILE",
+        "",
+        "What `docker compose config` has printed, where Compose is not installed",
+    ),
+    setting("project-name", "NAME", "", "The name of the project; by default the one that Compose gives it"),
+    setting("docker-host", "URL", "", "Where the Docker Engine is [default: unix:///var/run/docker.sock]"),
+];
 
 #[cfg(feature = "kubernetes")]
 const KUBERNETES: &[Setting] = &[
@@ -94,7 +116,24 @@ pub fn parse(
         return crate::kubernetes::crd_yaml().map(Invocation::Show).map_err(|error| error.to_string());
     }
     let values = Values { matches, environment };
+    if backend == "health" {
+        return values.health().map(Invocation::Health);
+    }
     let backend = match backend {
+        #[cfg(feature = "compose")]
+        "compose" => BackendConfig::Compose {
+            source: match (values.text(&COMPOSE[0])?, values.text(&COMPOSE[1])?) {
+                (Some(_), Some(_)) => return Err("give one of file and resolved, not both".to_owned()),
+                (None, Some(resolved)) => Source::Resolved(resolved.into()),
+                (file, None) => Source::File(file.map(PathBuf::from)),
+            },
+            project: values.text(&COMPOSE[2])?,
+            engine: match values.text(&COMPOSE[3])? {
+                None => environment.get("DOCKER_HOST").map_err(|error| error.to_string())?,
+                given => given,
+            }
+            .filter(|engine| !engine.is_empty()),
+        },
         #[cfg(feature = "kubernetes")]
         "kubernetes" => BackendConfig::Kubernetes {
             namespace: values.text(&KUBERNETES[0])?,
@@ -115,7 +154,15 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(backend("process", "Run agents as local processes", PROCESS));
+        .subcommand(backend("process", "Run agents as local processes", PROCESS))
+        .subcommand(
+            Command::new("health")
+                .about("Ask the Scaler of this machine whether it works; exit 0 if it does")
+                .args(arguments(&[HTTP_ADDRESS, HTTP_ADDRESS_FILE])),
+        );
+    #[cfg(feature = "compose")]
+    let command =
+        command.subcommand(backend("compose", "Run agents as containers of a Compose project", COMPOSE));
     #[cfg(feature = "kubernetes")]
     let command = command
         .subcommand(backend("kubernetes", "Run agents as Pods and Deployments of Kubernetes", KUBERNETES))
@@ -124,14 +171,17 @@ fn command() -> Command {
 }
 
 fn backend(name: &'static str, about: &'static str, own: &'static [Setting]) -> Command {
-    let settings = own.iter().chain(COMMON).map(|setting| {
+    Command::new(name).about(about).after_help(AFTER).args(arguments(own)).args(arguments(COMMON))
+}
+
+fn arguments(settings: &[Setting]) -> impl Iterator<Item = Arg> {
+    settings.iter().map(|setting| {
         let help = match setting.default {
             "" => setting.help.to_owned(),
             default => format!("{} [default: {default}]", setting.help),
         };
         Arg::new(setting.name).long(setting.name).value_name(setting.value).help(help)
-    });
-    Command::new(name).about(about).after_help(AFTER).args(settings)
+    })
 }
 
 struct Values<'a, S> {
@@ -149,9 +199,7 @@ impl<S: Strings> Values<'_, S> {
             backend,
             fabric: self.text(fabric)?,
             ca_file: self.text(ca_file)?.map(PathBuf::from),
-            http_address: self.read(http, |text| {
-                text.parse().map_err(|_| "not an address; give one like 127.0.0.1:9400".to_owned())
-            })?,
+            http_address: self.address(http)?,
             http_address_file: self.text(http_file)?.map(PathBuf::from),
             grace: self.time(grace)?,
             resync: self.time(resync)?.max(std::time::Duration::from_millis(100)),
@@ -172,6 +220,32 @@ impl<S: Strings> Values<'_, S> {
                     }
                 })?
                 .unwrap_or_default(),
+        })
+    }
+
+    /// Where the Scaler of this machine serves.
+    fn health(&self) -> Result<SocketAddr, String> {
+        let address =
+            self.address(&HTTP_ADDRESS)?.ok_or("http-address is needed: where the Scaler serves /readyz")?;
+        let file = self.text(&HTTP_ADDRESS_FILE)?.filter(|_| address.port() == 0);
+        let mut address = match file {
+            None => address,
+            Some(file) => std::fs::read_to_string(&file)
+                .map_err(|error| error.to_string())
+                .and_then(|text| text.trim().parse().map_err(|_| format!("{text:?} is no address")))
+                .map_err(|error| format!("http-address-file {file}: {error}"))?,
+        };
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(address)
+    }
+
+    fn address(&self, setting: &Setting) -> Result<Option<SocketAddr>, String> {
+        self.read(setting, |text| {
+            text.parse().map_err(|_| "not an address; give one like 127.0.0.1:9400".to_owned())
         })
     }
 
@@ -217,7 +291,7 @@ mod tests {
         };
         match parse(arguments, &environment)? {
             Invocation::Scale(config) => Ok(*config),
-            Invocation::Show(text) => Err(text),
+            other => Err(format!("{other:?}")),
         }
     }
 
@@ -236,6 +310,42 @@ mod tests {
         assert_eq!(config.resync, Duration::from_secs(30));
         assert_eq!(config.http_address, None);
         assert_eq!(load(&["process"], environment).unwrap().grace, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn health_is_asked_for_where_it_is_served() {
+        let health = |arguments: &[&str], environment: &[(&str, &str)]| {
+            load(&[&["health"], arguments].concat(), environment).expect_err("no configuration")
+        };
+        let served: &[(&str, &str)] = &[("PERPER_SCALER_HTTP_ADDRESS", "0.0.0.0:9400")];
+        assert_eq!(health(&[], served), "Health(127.0.0.1:9400)");
+        assert_eq!(health(&["--http-address", "[::]:1"], served), "Health([::1]:1)");
+        assert!(health(&[], &[]).starts_with("http-address is needed"));
+        let error = health(&["--http-address", "127.0.0.1:0", "--http-address-file", "/no/such"], &[]);
+        assert!(error.starts_with("http-address-file /no/such: "), "{error}");
+    }
+
+    #[cfg(feature = "compose")]
+    #[test]
+    fn a_project_is_described_in_one_place() {
+        let compose = |arguments: &[&str], environment: &[(&str, &str)]| {
+            load(&[&["compose"], arguments].concat(), environment).map(|config| config.backend)
+        };
+        let expected = |source, engine: Option<&str>| {
+            Ok(BackendConfig::Compose { source, project: None, engine: engine.map(str::to_owned) })
+        };
+        assert_eq!(compose(&[], &[]), expected(Source::File(None), None));
+        let docker: &[(&str, &str)] = &[("DOCKER_HOST", "unix:///d")];
+        assert_eq!(
+            compose(&["--file", "c"], docker),
+            expected(Source::File(Some("c".into())), Some("unix:///d"))
+        );
+        assert_eq!(
+            compose(&["--resolved", "r", "--docker-host", "unix:///e"], docker),
+            expected(Source::Resolved("r".into()), Some("unix:///e"))
+        );
+        let error = compose(&["--file", "c", "--resolved", "r"], &[]).expect_err("two places");
+        assert_eq!(error, "give one of file and resolved, not both");
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub enum BackendConfig {
         /// The file that says how agents are run.
         file: PathBuf,
     },
+    /// Containers of a Compose project.
+    #[cfg(feature = "compose")]
+    Compose {
+        /// Where the project is described.
+        source: crate::compose::Source,
+        /// Its name; none for what the description says.
+        project: Option<String>,
+        /// The address of the Docker Engine; none for the usual one.
+        engine: Option<String>,
+    },
     /// A controller of Kubernetes.
     #[cfg(feature = "kubernetes")]
     Kubernetes {

@@ -1,6 +1,8 @@
 //! A Fabric, an agent that answers, the Scaler's binary, and a look at what runs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod docker;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -280,6 +282,16 @@ impl Scaler {
         let status = answer.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
         let text = answer.split_once("\r\n\r\n").map(|(_, text)| text.to_owned()).unwrap_or_default();
         Ok((status, text))
+    }
+
+    /// What the binary says of the health of this one: its exit code, and its complaint.
+    pub(crate) fn health(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_perper-scaler"))
+            .args(["health", "--http-address", "127.0.0.1:0", "--http-address-file"])
+            .arg(self.folder.join("http"))
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     pub(crate) async fn ready(&self) {
