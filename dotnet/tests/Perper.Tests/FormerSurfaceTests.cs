@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
 using System.Threading;
+using System.Threading.Channels;
 using System.Threading.Tasks;
 
 using Microsoft.Extensions.DependencyInjection;
@@ -339,6 +340,117 @@ namespace Perper.Tests
             var (created, start) = executions.Create(new PerperAgent("container", ""), "Test");
             await start(2);
             await executions.DestroyAsync(created);
+        }
+
+        [Fact(Timeout = 60_000)]
+        public async Task RunInstanceRunsBesideTheCallsOfAnInstanceUntilItGoes()
+        {
+            var events = Channel.CreateUnbounded<string>();
+            await using var processes = await Processes.StartAsync(perper => perper
+                .AddInitHandler("Living", () => events.Writer.TryWrite("entered"))
+                .AddHandler("Living", "RunInstance", async (CancellationToken cancellation) =>
+                {
+                    await PerperState.SetAsync("runs", true);
+                    events.Writer.TryWrite($"runs {PerperContext.Agent.Agent}");
+                    try
+                    {
+                        await Task.Delay(Timeout.Infinite, cancellation);
+                    }
+                    finally
+                    {
+                        events.Writer.TryWrite("over");
+                    }
+                })
+                .AddHandler("Living", "Runs", () => PerperState.GetOrDefaultAsync<bool>("runs")));
+            var instance = await processes.Client.Agents.CreateAsync(null, "Living");
+            Assert.Equal("entered", await events.Reader.ReadAsync());
+            Assert.Equal("runs Living", await events.Reader.ReadAsync());
+            Assert.True(await processes.Client.CallAsync<bool>(instance, "Runs"));
+            await processes.Client.Agents.DestroyAsync(instance);
+            Assert.Equal("over", await events.Reader.ReadAsync());
+        }
+
+        /// <summary>Two listeners as one, and a handler that does nothing.</summary>
+        private sealed class BothListener : CompositePerperListener
+        {
+            private readonly IServiceProvider services;
+
+            public BothListener(IServiceProvider services) => this.services = services;
+
+            public override string Agent => "Both";
+
+            protected override IPerperListener[] GetListeners() => new IPerperListener[]
+            {
+                new ExecutionPerperListener(Agent, "Nothing", new DoNothingPerperHandler(services), services),
+                new ExecutionPerperListener(Agent, "Something", new MethodPerperHandler(() => 1, services), services),
+            };
+        }
+
+        [Fact(Timeout = 60_000)]
+        public async Task SeveralListenersMayBeAddedAsOne()
+        {
+            await using var processes = await Processes.StartAsync(perper => perper.AddListener(services => new BothListener(services)));
+            Assert.Null(await processes.CallAsync<object?>("Both", "Nothing"));
+            Assert.Equal(1, await processes.CallAsync<int>("Both", "Something"));
+        }
+
+        [Fact(Timeout = 60_000)]
+        public async Task ExecutionsTakenByHandMayBeGivenTasks()
+        {
+            await using var processes = await Processes.StartAsync();
+            var executions = processes.Client.Executions;
+            var calls = Enumerable.Range(0, 3).Select(number => processes.CallAsync<int>("hand", "Double", number)).ToArray();
+            var tasks = new TaskCollection();
+            tasks.AddRange(TakeAsync(3), async execution =>
+            {
+                var arguments = await executions.GetArgumentsAsync(execution.Execution);
+                var doubled = 2 * (int)(long)arguments[0]!;
+                if (doubled == 0)
+                {
+                    await executions.WriteResultAsync(execution.Execution, typeof(int), doubled);
+                }
+                else
+                {
+                    await executions.WriteTaskAsync(execution.Execution, doubled < 4 ? Task.FromResult(doubled) : Task.FromException<int>(new InvalidOperationException("too much")));
+                }
+            });
+            await tasks.GetTask();
+            Assert.Equal(0, await calls[0]);
+            Assert.Equal(2, await calls[1]);
+            Assert.Equal("too much", (await Assert.ThrowsAsync<PerperExecutionException>(() => calls[2])).Message);
+
+            async IAsyncEnumerable<PerperExecutionData> TakeAsync(int count)
+            {
+                await foreach (var execution in executions.ListenAsync(new PerperExecutionFilter("hand", "Double")))
+                {
+                    yield return execution;
+                    if (--count == 0)
+                    {
+                        yield break;
+                    }
+                }
+            }
+        }
+
+        [Fact(Timeout = 60_000)]
+        public async Task AQueryMayBeEnumeratedWithoutBlocking()
+        {
+            await using var processes = await Processes.StartAsync();
+            var streams = processes.Client.Streams;
+            var stream = await streams.CreateAsync(new PerperStreamOptions { Persistent = true });
+            foreach (var number in new[] { 1, 2, 3 })
+            {
+                await streams.WriteItemAsync(stream, number);
+            }
+
+            var found = new List<int>();
+            await foreach (var number in streams.Query<int>(stream).Where(number => number > 1).ToAsyncEnumerable())
+            {
+                found.Add(number);
+            }
+
+            Assert.Equal(new[] { 2, 3 }, found);
+            Assert.Equal("FEATURE_NOT_SUPPORTED", Assert.Throws<PerperException>(() => streams.QuerySqlAsync<int>(stream, "_value > 1")).Reason);
         }
     }
 }

@@ -116,6 +116,10 @@ namespace Perper.Tests
             // An activity ends a moment after its answer has gone.
             Assert.True(both.Wait(TimeSpan.FromSeconds(30)));
             Assert.All(seen, activity => Assert.Equal(caller.TraceId, activity.TraceId));
+            // Each within that of whoever called.
+            var outer = seen.Single(activity => activity.DisplayName == "Traced.Outer");
+            Assert.Equal(caller.SpanId, outer.ParentSpanId);
+            Assert.Equal(outer.SpanId, seen.Single(activity => activity.DisplayName == "Traced.Inner").ParentSpanId);
         }
 
         private sealed class Records : ILoggerProvider, ILogger

@@ -17,6 +17,7 @@ namespace Perper.Application
         private IPerperHandler? deploy;
         private IPerperHandler? upgrade;
         private IPerperHandler? enter;
+        private IPerperHandler? run;
 
         internal AgentHandlers(string agent) => Agent = agent;
 
@@ -41,6 +42,11 @@ namespace Perper.Application
 
         internal void SetEnter(IPerperListener listener, IPerperHandler handler) => enter = enter is null ? handler : throw Twice(listener, "EnterContainer");
 
+        internal void SetRun(IPerperListener listener, IPerperHandler handler) => run = run is null ? handler : throw Twice(listener, "RunInstance");
+
+        /// <summary>What runs beside the calls of an instance.</summary>
+        internal IPerperHandler? Run => run;
+
         private static PerperException Twice(IPerperListener listener, string what) =>
             new PerperException(3, "INVALID_SETTINGS", $"agent {listener.Agent} has two handlers for {what}, one of them {listener}; remove one");
 
@@ -48,9 +54,19 @@ namespace Perper.Application
         {
             ActivationKind.Deploy => deploy,
             ActivationKind.Upgrade => upgrade,
-            ActivationKind.EnterContainer => enter,
+            // Asked for by whoever waits for instances to enter: there need be nothing to do then.
+            ActivationKind.EnterContainer => enter ?? NoHandler.Instance,
             _ => delegates.GetValueOrDefault(activation.Delegate),
         };
+
+        private sealed class NoHandler : IPerperHandler
+        {
+            internal static readonly NoHandler Instance = new();
+
+            public System.Reflection.ParameterInfo[]? GetParameters() => null;
+
+            public System.Threading.Tasks.Task Invoke(PerperExecutionData executionData, object?[] arguments) => System.Threading.Tasks.Task.CompletedTask;
+        }
 
         internal Protocol.Generated.ServeSettings ToSettings(PerperConfiguration configuration, string? instance, string workgroup) => new(
             Agent,
@@ -67,7 +83,7 @@ namespace Perper.Application
             false,
             deploy is not null,
             upgrade is not null,
-            enter is not null,
+            enter is not null || run is not null,
             (ulong)Math.Max(1, configuration.Concurrency),
             0,
             workgroup);

@@ -6,6 +6,8 @@ using System.Threading.Tasks;
 
 using Microsoft.Extensions.Logging;
 
+using Perper.Application.Handlers;
+using Perper.Application.Listeners;
 using Perper.Extensions;
 using Perper.Model;
 using Perper.Protocol;
@@ -30,6 +32,7 @@ namespace Perper.Application
         private readonly Scope defaultScope;
         private readonly PortClient port;
         private readonly Action<Activation> invoke;
+        private readonly CancellationTokenSource stopping = new();
 
         internal AgentWorker(FabricService fabric, AgentHandlers handlers, PerperConfiguration configuration, string? instance, ILogger? logger)
         {
@@ -54,6 +57,7 @@ namespace Perper.Application
         internal async Task StopAsync(CancellationToken cancellationToken)
         {
             PerperContext.ClearDefault(defaultScope);
+            stopping.Cancel();
             try
             {
                 port.Tell(Operation.Stop, 0, static (_, _) => { });
@@ -93,6 +97,11 @@ namespace Perper.Application
                 {
                     activation.Complete();
                 }
+
+                if (activation.Kind == ActivationKind.EnterContainer && handlers.Run is { } run)
+                {
+                    _ = RunInstanceAsync(run, data.Agent);
+                }
             }
             catch (Exception error)
             {
@@ -114,11 +123,56 @@ namespace Perper.Application
         /// <summary>A span within the caller's.</summary>
         private static Activity? StartActivity(Activation activation, PerperExecutionData data)
         {
-            var parent = ActivityContext.TryParse(activation.TraceParent, activation.TraceState, isRemote: true, out var context) ? context : default;
+            var (caller, state) = activation.CallerTrace();
+            var parent = ActivityContext.TryParse(caller, state, isRemote: true, out var context) ? context : default;
             var activity = Activities.StartActivity(Name(activation, data), ActivityKind.Server, parent);
             activity?.SetTag("perper.instance", activation.Instance);
             activity?.SetTag("perper.execution", activation.Execution);
             return activity;
+        }
+
+        /// <summary>Beside the calls of an instance that has entered, until it goes or the process stops.</summary>
+        private async Task RunInstanceAsync(IPerperHandler run, PerperAgent instance)
+        {
+            var execution = new PerperExecution($"{instance.Instance}-{RunInstancePerperListener.RunInstanceDelegate}");
+            var scope = new Scope(fabric, port, instance, execution);
+            Scope.Current = scope;
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
+            var going = CancelWithAsync(instance, over);
+            try
+            {
+                var data = new PerperExecutionData(instance, RunInstancePerperListener.RunInstanceDelegate, execution, over.Token) { IsSynthetic = true };
+                var arguments = Sequences.ReadArguments(Array.Empty<ReadOnlyMemory<byte>>(), run.GetParameters(), over.Token);
+                await run.Invoke(data, arguments).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (over.IsCancellationRequested)
+            {
+                // As it was told.
+            }
+            catch (Exception error)
+            {
+                logger?.LogError(error, "{Run} of {Instance} failed", run, instance);
+            }
+            finally
+            {
+                over.Cancel();
+                await going.ConfigureAwait(false);
+            }
+        }
+
+        /// <summary>The execution that an instance is in the registry ends when the instance goes, and not before.</summary>
+        private async Task CancelWithAsync(PerperAgent instance, CancellationTokenSource over)
+        {
+            try
+            {
+                await fabric.Executions.GetResultAsync(new PerperExecution(instance.Instance), over.Token).ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is PerperException or OperationCanceledException)
+            {
+                // However it ended.
+            }
+
+            over.Cancel();
         }
 
         private async Task FailAsync(Activation activation, string name, Exception error)

@@ -5,6 +5,9 @@ namespace Perper.Application
     /// <summary>What an agent process is told from outside: the configuration section <c>Perper</c>.</summary>
     public class PerperConfiguration
     {
+        /// <summary>Kept so that programs written for earlier versions compile; there is one endpoint, the Fabric's.</summary>
+        public string IgniteEndpoint { get; set; } = "127.0.0.1:10800";
+
         /// <summary>Where the Fabric is; null: <c>PERPER_FABRIC_ENDPOINT</c>, or <c>http://127.0.0.1:40400</c>.</summary>
         public string? FabricEndpoint { get; set; }
 

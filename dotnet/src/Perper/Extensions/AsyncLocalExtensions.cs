@@ -12,16 +12,19 @@ namespace Perper.Extensions
     /// <summary>Operations on references, in the current context.</summary>
     public static class AsyncLocalExtensions
     {
-        private static IPerperContext Current => PerperContext.Current;
+        private static IPerperContext Current => Extensions.PerperContext.Current;
 
-        private static IPerperStates States => PerperContext.Current.States;
+        /// <summary>The context of the surrounding code, as <see cref="Extensions.PerperContext.Current"/>.</summary>
+        public static IPerperContext PerperContext => Current;
+
+        private static IPerperStates States => Extensions.PerperContext.Current.States;
 
         /// <summary>Makes a context that of the surrounding code, until the result is disposed.</summary>
         public static IDisposable UseContext(this IPerperContext context)
         {
             var former = Scope.Current;
             Scope.Current = context is ScopedPerper scoped ? scoped.Scope : throw PerperException.InvalidArgument($"{context.GetType()} is not a context of this library; use one that it made");
-            return new PerperContext.Restoring(() => Scope.Current = former);
+            return new Extensions.PerperContext.Restoring(() => Scope.Current = former);
         }
 
         /// <summary>Calls an instance and waits for the result. A <see cref="CancellationToken"/> among the parameters is the call's own.</summary>

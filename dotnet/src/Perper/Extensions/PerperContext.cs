@@ -24,6 +24,9 @@ namespace Perper.Extensions
         internal static Scope CurrentScope => Scope.Current ?? Volatile.Read(ref processDefault)
             ?? throw PerperException.InvalidArgument("no Perper context: this does not run in a handler, and the process has no connection; call PerperContext.ConnectAsync first, or run an agent");
 
+        /// <summary>The former place of <see cref="PerperAgentsExtensions.StartFunctionName"/>.</summary>
+        public static string StartupFunctionName => PerperAgentsExtensions.StartFunctionName;
+
         /// <summary>Connects, and makes the connection that of code outside of handlers.</summary>
         public static async Task<FabricService> ConnectAsync(FabricConfiguration? configuration = null, CancellationToken cancellationToken = default)
         {

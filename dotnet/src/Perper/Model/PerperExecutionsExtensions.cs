@@ -1,3 +1,6 @@
+using System;
+using System.Linq;
+using System.Reflection;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -47,6 +50,31 @@ namespace Perper.Model
         /// <summary>Makes a call of the current instance without waiting for its result.</summary>
         public static Task<PerperExecution> CreateExecutionAsync(this IPerperContext context, string @delegate, params object?[] arguments) =>
             context.Executions.CreateAsync(context.CurrentAgent, @delegate, arguments);
+
+        /// <summary>Completes an execution with a result of a type that is known at run time only; <c>void</c> is none.</summary>
+        public static Task WriteResultAsync(this IPerperExecutions executions, PerperExecution execution, Type resultType, object? result) =>
+            resultType == typeof(void)
+                ? executions.WriteResultAsync(execution)
+                : (Task)WriteResult.MakeGenericMethod(resultType).Invoke(executions, new[] { execution, result })!;
+
+        private static readonly MethodInfo WriteResult = typeof(IPerperExecutions).GetMethods().Single(method => method.Name == nameof(IPerperExecutions.WriteResultAsync) && method.IsGenericMethod);
+
+        /// <summary>Completes an execution with what becomes of a task.</summary>
+        public static async Task WriteTaskAsync<TResult>(this IPerperExecutions executions, PerperExecution execution, Task<TResult> task)
+        {
+            TResult result;
+            try
+            {
+                result = await task.ConfigureAwait(false);
+            }
+            catch (Exception error)
+            {
+                await executions.WriteExceptionAsync(execution, error).ConfigureAwait(false);
+                return;
+            }
+
+            await executions.WriteResultAsync(execution, result).ConfigureAwait(false);
+        }
 
         /// <summary>Cancels an execution, and forgets it.</summary>
         public static Task DestroyExecutionAsync(this IPerper perper, PerperExecution execution) => perper.Executions.DestroyAsync(execution);

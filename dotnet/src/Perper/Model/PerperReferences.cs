@@ -97,6 +97,9 @@ namespace Perper.Model
         /// <summary>The <see cref="StartIndex"/> that stands for the latest item on.</summary>
         public const long StartIndexLatest = -1;
 
+        /// <summary>The former name of <see cref="StartIndexLatest"/>.</summary>
+        public const long StartIndexReplay = StartIndexLatest;
+
         /// <summary>The <see cref="StartIndex"/> that stands for the first item kept.</summary>
         public const long StartIndexBeginning = long.MinValue;
 

@@ -25,16 +25,16 @@ namespace Perper.Protocol
     {
         private readonly CancellationTokenSource cancellation = new();
         private readonly ReadOnlyMemory<byte> traceParent;
-        private readonly ReadOnlyMemory<byte> traceState;
+        private readonly ReadOnlyMemory<byte> headers;
         private int isConcluded;
         private Scope? heldAs;
         private Action<Activation>? run;
 
-        private Activation(PortClient port, ReadOnlyMemory<byte> traceParent, ReadOnlyMemory<byte> traceState)
+        private Activation(PortClient port, ReadOnlyMemory<byte> traceParent, ReadOnlyMemory<byte> headers)
         {
             Port = port;
             this.traceParent = traceParent;
-            this.traceState = traceState;
+            this.headers = headers;
         }
 
         internal PortClient Port { get; }
@@ -61,7 +61,12 @@ namespace Perper.Protocol
         /// <summary>The trace that it belongs to. Decoded when somebody asks, which is seldom.</summary>
         internal string TraceParent => Encoding.UTF8.GetString(traceParent.Span);
 
-        internal string TraceState => Encoding.UTF8.GetString(traceState.Span);
+        /// <summary>The span of whoever has called, and what vendors have added; decoded when somebody asks.</summary>
+        internal (string? Parent, string? State) CallerTrace()
+        {
+            var texts = new RecordReader(headers).ReadTexts();
+            return (texts.GetValueOrDefault("traceparent"), texts.GetValueOrDefault("tracestate"));
+        }
 
         internal LinkedStream? LinkedStream { get; private init; }
 
@@ -104,7 +109,9 @@ namespace Perper.Protocol
             var execution = record.ReadText();
             // The same few come again and again.
             var (agent, instance, @delegate) = (port.Names.Read(ref record), port.Names.Read(ref record), port.Names.Read(ref record));
-            var (parent, state) = (record.ReadBytes(), record.ReadBytes());
+            var trace = record.ReadBytes();
+            record.ReadBytes();
+            var headers = record.Rest;
             record.SkipTexts();
             LinkedStream? linked = null;
             if (record.ReadBool())
@@ -114,7 +121,7 @@ namespace Perper.Protocol
                 linked = new LinkedStream(stream, hasLast ? last : null, record.ReadU64(), record.ReadU64(), record.ReadI64(), record.ReadU64());
             }
 
-            return new Activation(port, parent, state)
+            return new Activation(port, trace, headers)
             {
                 Invocation = invocation,
                 Kind = kind,

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -30,6 +31,9 @@ namespace Perper.Protocol
         private ValueWriter submitted = new();
         private readonly List<IOutgoing> speakers = new();
         private bool isScheduled;
+
+        /// <summary>Of the loop that drains: nothing is in hand any more.</summary>
+        private bool isStopped;
         private PerperException? over;
         private long lastNumber;
 
@@ -60,7 +64,7 @@ namespace Perper.Protocol
             }
 
             var number = NewNumber();
-            var request = new PendingRequest(this, number);
+            var request = new PendingRequest(this, number) { IsConclusion = operation is Operation.Complete or Operation.Fail };
             var record = RecordWriter.Rent(operation, number);
             try
             {
@@ -195,6 +199,13 @@ namespace Perper.Protocol
                                 return;
                             }
                         }
+
+                        // The word that everything is over may come before the one that an outcome has been taken.
+                        if (isStopped && !pending.Values.Any(static request => request.IsConclusion))
+                        {
+                            Finish(null);
+                            return;
+                        }
                     }
                 }
             }
@@ -208,7 +219,7 @@ namespace Perper.Protocol
             }
         }
 
-        /// <summary>Takes one record; false after the last.</summary>
+        /// <summary>Takes one record; false where it says that the port is lost.</summary>
         private bool Take(RecordReader record)
         {
             switch (record.ReadU8())
@@ -240,7 +251,13 @@ namespace Perper.Protocol
 
                     return true;
                 case 4:
-                    Finish(record.ReadBool() ? record.ReadError() : null);
+                    isStopped = true;
+                    if (!record.ReadBool())
+                    {
+                        return true;
+                    }
+
+                    Finish(record.ReadError());
                     return false;
                 default:
                     // A later version of the native library may have more to say.
@@ -334,6 +351,9 @@ namespace Perper.Protocol
             this.port = port;
             this.number = number;
         }
+
+        /// <summary>It tells the outcome of an execution.</summary>
+        internal bool IsConclusion { get; init; }
 
         internal void CancelWith(CancellationToken token)
         {

@@ -38,6 +38,18 @@ namespace Perper.Protocol
             }
         }
 
+        /// <summary>Adds the tasks that come, and is not over before no more come.</summary>
+        public void AddRange(IAsyncEnumerable<Task> tasks) => AddRange(tasks, static task => task);
+
+        /// <summary>Adds a task for each item that comes, and is not over before no more come.</summary>
+        public void AddRange<T>(IAsyncEnumerable<T> items, Func<T, Task> taskFactory) => Add(async () =>
+        {
+            await foreach (var item in items.ConfigureAwait(false))
+            {
+                Add(() => taskFactory(item));
+            }
+        });
+
         private async void Watch(Func<Task> taskFactory)
         {
             try

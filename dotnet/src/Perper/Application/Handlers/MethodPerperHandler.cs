@@ -77,7 +77,7 @@ namespace Perper.Application.Handlers
                 Scope.Current = held;
             }
 
-            var outcome = new Outcome(fabric, executionData.Execution, held?.Activation);
+            var outcome = new Outcome(fabric, executionData.Execution, held?.Activation, executionData.IsSynthetic);
             if (needsNoScope)
             {
                 await InvokeAsync(target, arguments, outcome).ConfigureAwait(false);
@@ -130,13 +130,13 @@ namespace Perper.Application.Handlers
         public override string ToString() => $"{method.DeclaringType?.Name}.{method.Name}";
 
         /// <summary>Where results go.</summary>
-        private sealed record Outcome(FabricService Fabric, PerperExecution Execution, Activation? Activation)
+        private sealed record Outcome(FabricService Fabric, PerperExecution Execution, Activation? Activation, bool IsSynthetic)
         {
             internal Task WriteAsync<T>(T result)
             {
                 if (Activation is null)
                 {
-                    return Fabric.Executions.WriteResultAsync(Execution, result);
+                    return IsSynthetic ? Task.CompletedTask : Fabric.Executions.WriteResultAsync(Execution, result);
                 }
 
                 Activation.Complete(result);
@@ -147,7 +147,7 @@ namespace Perper.Application.Handlers
             {
                 if (Activation is null)
                 {
-                    return Fabric.Executions.WriteResultAsync(Execution);
+                    return IsSynthetic ? Task.CompletedTask : Fabric.Executions.WriteResultAsync(Execution);
                 }
 
                 Activation.Complete();

@@ -110,6 +110,9 @@ namespace Perper.Application.Listeners
     /// <summary>Runs when an instance enters a process, before its first call there.</summary>
     public class EnterContainerPerperListener : HandlerPerperListener
     {
+        /// <summary>The name that a handler is added by.</summary>
+        public static string EnterContainerDelegate => "EnterContainer";
+
         /// <summary>Creates a listener.</summary>
         public EnterContainerPerperListener(string agent, IPerperHandler handler, IServiceProvider services) : base(agent, handler, services)
         {
@@ -121,12 +124,32 @@ namespace Perper.Application.Listeners
     /// <summary>Runs when an instance enters a process, before <see cref="EnterContainerPerperListener"/>: brings its state up to date.</summary>
     public class UpgradePerperListener : HandlerPerperListener
     {
+        /// <summary>The name that a handler is added by.</summary>
+        public static string UpgradeDelegate => "Upgrade";
+
         /// <summary>Creates a listener.</summary>
         public UpgradePerperListener(string agent, IPerperHandler handler, IServiceProvider services) : base(agent, handler, services)
         {
         }
 
         internal override void AddTo(AgentHandlers handlers) => handlers.SetUpgrade(this, Handler);
+    }
+
+    /// <summary>
+    /// Runs beside the calls of an instance, from when it has entered a process until it goes or the process stops: a
+    /// <see cref="CancellationToken"/> among its parameters says so.
+    /// </summary>
+    public class RunInstancePerperListener : HandlerPerperListener
+    {
+        /// <summary>The name that a handler is added by.</summary>
+        public static string RunInstanceDelegate => "RunInstance";
+
+        /// <summary>Creates a listener.</summary>
+        public RunInstancePerperListener(string agent, IPerperHandler handler, IServiceProvider services) : base(agent, handler, services)
+        {
+        }
+
+        internal override void AddTo(AgentHandlers handlers) => handlers.SetRun(this, Handler);
     }
 
     /// <summary>Serves an agent for which nothing may have been written: instances start and stop, and that is all.</summary>
