@@ -48,7 +48,7 @@ stop_engine() {
   docker network prune --force >/dev/null 2>&1 || true
   kill "$engine_pid" 2>/dev/null || true
   wait "$engine_pid" 2>/dev/null || true
-  rm -rf "$engine_folder"
+  rm -rf "$engine_folder" || say "$engine_folder could not be removed"
   unset DOCKER_HOST engine_pid
 }
 
@@ -118,13 +118,19 @@ cmd_docker() { # [TEST…]: tests the images and the Scaler with a real Docker E
   trap stop_engine EXIT
   start_engine || return 0
   build_images dev
-  # Some machines let an engine start, but no container.
-  local refused
-  refused=$(docker run --rm --network none "perper-fabric:$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)" --version 2>&1 >/dev/null) || {
+  # Some machines let an engine start, but no network or container. 125 is the engine's own failure.
+  local image status=0 refused
+  image=perper-fabric:$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+  refused=$(docker network create perper-probe 2>&1 >/dev/null) || status=125
+  if [ "$status" = 0 ]; then
+    refused=$(docker run --rm --network perper-probe "$image" --version 2>&1 >/dev/null) || status=$?
+  fi
+  if [ "$status" = 125 ]; then
     skipped "the Docker Engine runs no container here: $refused"
     stop_engine
     return 0
-  }
+  fi
+  [ "$status" = 0 ] || die "the image $image does not run (exit code $status): $refused"
   # All of the workspace, so that nothing is compiled once more for having other features.
   cargo test --workspace --exclude perper-conformance --test images --test compose -- --ignored --nocapture "$@"
   stop_engine

@@ -99,7 +99,7 @@ fn a_service_passes_through() {
     let sorted = |value: &Value| {
         let mut value = value.clone();
         if let Some(Value::Array(mounts)) = value.pointer_mut("/HostConfig/Mounts") {
-            mounts.sort_by_key(Value::to_string);
+            mounts.sort_by_key(|mount| mount["Target"].to_string());
         }
         value
     };
