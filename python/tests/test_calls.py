@@ -238,9 +238,10 @@ async def test_a_cancelled_execution_is_an_error_of_its_own(agent, soon):
 
 
 async def test_deadlines(agent, soon):
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
     async def wait():
+        started.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -254,8 +255,12 @@ async def test_deadlines(agent, soon):
         return await perper.call("Remaining", timeout=1000)
 
     async with agent("Deadlines", {"Wait": wait, "Remaining": remaining, "Nested": nested}):
-        with pytest.raises(TimeoutError):
-            await soon(perper.call("Wait", timeout=0.05))
+        timeout = 0.05
+        # On a busy machine a deadline may pass before the handler begins.
+        while not started.is_set():
+            with pytest.raises(TimeoutError):
+                await soon(perper.call("Wait", timeout=timeout))
+            timeout *= 2
         await soon(cancelled.wait())
         assert await perper.call("Remaining") is None
         assert 0 < await perper.call("Nested", timeout=50) <= 50
@@ -268,17 +273,20 @@ async def test_deadlines(agent, soon):
 
 
 async def test_asyncio_timeout_only_cancels(agent, soon):
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
     async def wait():
+        started.set()
         try:
             await asyncio.Event().wait()
         finally:
             cancelled.set()
 
     async with agent("Timeout", {"Wait": wait}):
+        call = asyncio.ensure_future(perper.call("Wait"))
+        await soon(started.wait())
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(perper.call("Wait"), 0.05)
+            await asyncio.wait_for(call, 0.05)
         await soon(cancelled.wait())
 
 

@@ -286,8 +286,8 @@ async def test_ctrl_c_interrupts_a_thread_that_waits(process):
         import perper
 
         perper.blocking.connect()
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             perper.blocking.call_agent(perper.PerperAgent("Nobody"), "Answers")
         except KeyboardInterrupt:
             print("interrupted")
