@@ -16,7 +16,7 @@ use tonic::{Request, Streaming};
 use v1::administration_client::AdministrationClient;
 
 use super::restore::describe;
-use crate::config::{BackupRequest, BackupSource};
+use crate::config::{BackupRequest, BackupSource, ServerAccess};
 use crate::security::Tokens;
 
 /// How long it may take to connect, and how long a server may be silent before it is asked whether it is still there.
@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn take(request: &BackupRequest) -> anyhow::Result<String> {
     let mut output = Output::to(&request.to)?;
     let copied = match &request.source {
-        BackupSource::Server { endpoint, .. } => Incoming::ask(&request.source)
+        BackupSource::Server(server) => Incoming::ask(server)
             .and_then(|incoming| copy(incoming, &mut output))
-            .with_context(|| format!("no backup of the server at {endpoint}")),
+            .with_context(|| format!("no backup of the server at {}", server.endpoint)),
         BackupSource::Folder(path, store) => {
             let folder = DataFolder::open(path, *store)?;
             let store = folder.open_store(Durability::Process)?;
@@ -145,12 +145,12 @@ struct Incoming {
 }
 
 impl Incoming {
-    fn ask(source: &BackupSource) -> anyhow::Result<Self> {
+    fn ask(server: &ServerAccess) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let messages = runtime.block_on(async {
-            let channel = connect(source).await?;
+            let channel = connect(server).await?;
             let mut request = Request::new(v1::BackupRequest {});
-            if let Some(token) = token(source)? {
+            if let Some(token) = token(server)? {
                 let mut value: MetadataValue<_> = format!("Bearer {token}")
                     .parse()
                     .context("the token has characters that no header can have")?;
@@ -188,10 +188,8 @@ fn refused(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("{} ({:?})", status.message(), status.code())
 }
 
-async fn connect(source: &BackupSource) -> anyhow::Result<Channel> {
-    let BackupSource::Server { endpoint, ca_file, identity, .. } = source else {
-        bail!("a folder is no server");
-    };
+async fn connect(server: &ServerAccess) -> anyhow::Result<Channel> {
+    let ServerAccess { endpoint, ca_file, identity, .. } = server;
     let read = |path: &Path| fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
     let mut connection = Endpoint::from_shared(endpoint.clone())
         .with_context(|| format!("{endpoint:?} is no address; give one like http://127.0.0.1:40400"))?
@@ -212,9 +210,8 @@ async fn connect(source: &BackupSource) -> anyhow::Result<Channel> {
     Ok(connection.connect().await?)
 }
 
-fn token(source: &BackupSource) -> anyhow::Result<Option<String>> {
-    let BackupSource::Server { token, token_file, .. } = source else { return Ok(None) };
-    Ok(match (token, token_file) {
+fn token(server: &ServerAccess) -> anyhow::Result<Option<String>> {
+    Ok(match (&server.token, &server.token_file) {
         (Some(token), _) => Some(token.clone()),
         (None, Some(path)) => Some(Tokens::load(path)?.first()),
         (None, None) => None,

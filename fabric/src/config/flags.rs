@@ -70,20 +70,24 @@ pub struct BackupRequest {
 #[derive(Debug)]
 pub enum BackupSource {
     /// That of a server.
-    Server {
-        /// Where it is.
-        endpoint: String,
-        /// Certificates to trust instead of the system's.
-        ca_file: Option<PathBuf>,
-        /// A certificate to show, and its key.
-        identity: Option<(PathBuf, PathBuf)>,
-        /// A token.
-        token: Option<String>,
-        /// A file of tokens, of which the first is as good.
-        token_file: Option<PathBuf>,
-    },
+    Server(ServerAccess),
     /// That of a folder which no server holds.
     Folder(PathBuf, StoreKind),
+}
+
+/// A server, and what it takes to be let in.
+#[derive(Debug)]
+pub struct ServerAccess {
+    /// Where it is.
+    pub endpoint: String,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A certificate to show, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A token.
+    pub token: Option<String>,
+    /// A file of tokens, of which the first is as good.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Which backup to put back, and where.
@@ -135,7 +139,7 @@ pub fn parse(
             let source = if matches.get_flag("offline") {
                 BackupSource::Folder(data_folder(&loaded.config)?, loaded.config.store)
             } else {
-                server(matches, environment, loaded.config.token_file)
+                BackupSource::Server(server(matches, environment, loaded.config.token_file))
             };
             Invocation::Backup(Box::new(BackupRequest { to: path("to"), source }))
         }
@@ -156,7 +160,7 @@ fn data_folder(config: &Config) -> Result<PathBuf, InvocationError> {
 }
 
 /// The server to back up, named by the same variables as in clients.
-fn server(matches: &ArgMatches, environment: &dyn Environment, token_file: Option<PathBuf>) -> BackupSource {
+fn server(matches: &ArgMatches, environment: &dyn Environment, token_file: Option<PathBuf>) -> ServerAccess {
     let variables = environment.variables();
     let variable = |name: &str| {
         let (_, value) = variables.iter().find(|(variable, _)| variable == name)?;
@@ -164,7 +168,7 @@ fn server(matches: &ArgMatches, environment: &dyn Environment, token_file: Optio
     };
     let flag = |name: &str| matches.get_one::<String>(name).cloned();
     let endpoint = flag("fabric").or_else(|| variable("PERPER_FABRIC_ENDPOINT"));
-    BackupSource::Server {
+    ServerAccess {
         endpoint: endpoint.unwrap_or_else(|| format!("http://127.0.0.1:{}", Config::DEFAULT_PORT)),
         ca_file: flag("ca-file").or_else(|| variable("PERPER_CA_FILE")).map(PathBuf::from),
         identity: flag("client-cert").zip(flag("client-key")).map(|(cert, key)| (cert.into(), key.into())),

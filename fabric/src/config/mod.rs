@@ -15,7 +15,9 @@ mod units;
 pub(crate) use check::is_loopback;
 pub use error::{ConfigError, Origin, Problem};
 #[cfg(feature = "cli")]
-pub use flags::{BackupRequest, BackupSource, Invocation, InvocationError, RestoreRequest, parse};
+pub use flags::{
+    BackupRequest, BackupSource, Invocation, InvocationError, RestoreRequest, ServerAccess, parse,
+};
 pub(crate) use model::durability_name;
 pub use model::{Config, Limits, LogFormat, Storage, Tls};
 pub use perper_store::{Durability, StoreKind};
