@@ -5,10 +5,9 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -29,24 +28,8 @@ use v1::sessions_client::SessionsClient;
 use v1::states_client::StatesClient;
 use v1::streams_client::StreamsClient;
 
+use support::binary::{Server, binary, run};
 use support::{Certificates, PATIENCE, config, connect, start};
-
-fn binary(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perper-fabric"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PERPER_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments);
-    command
-}
-
-fn run(arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = binary(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
 
 /// Runs a command that must succeed.
 fn done(arguments: &[&str]) -> String {
@@ -55,40 +38,12 @@ fn done(arguments: &[&str]) -> String {
     stdout
 }
 
-/// A server as a process. It is killed with this value, as `kill -9` does.
-struct Server {
-    child: Child,
-    address: SocketAddr,
+fn serve(data: &Path, store: &str) -> Server {
+    Server::start(&["--store", store, "--data", data.to_str().unwrap()], Stdio::null())
 }
 
-impl Server {
-    fn start(data: &Path, store: &str) -> Self {
-        let mut child = binary(&["--address", "127.0.0.1:0", "--store", store, "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        let Some(address) = address else {
-            let _ = child.kill();
-            panic!("the server did not start: {line:?}");
-        };
-        Self { child, address }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address)
 }
 
 struct Folders {
@@ -201,7 +156,7 @@ async fn create_and_complete(channel: &Channel, sequence: u64) {
 async fn everything_acknowledged_before_a_backup_under_load_is_in_it() {
     for (from, to) in [("sled", "fjall"), ("fjall", "sled")] {
         let folders = Folders::new();
-        let server = Server::start(&folders.path("data"), from);
+        let server = serve(&folders.path("data"), from);
         let channel = connect(server.address).await.unwrap();
         for by in 1..=3 {
             open_session(&channel, by).await;
@@ -248,7 +203,7 @@ async fn everything_acknowledged_before_a_backup_under_load_is_in_it() {
         }
 
         let before = counts();
-        let (file, url) = (folders.text("backup"), server.url());
+        let (file, url) = (folders.text("backup"), url(&server));
         let said = tokio::task::spawn_blocking({
             let file = file.clone();
             move || done(&["backup", "--to", &file, "--fabric", &url])
@@ -266,7 +221,7 @@ async fn everything_acknowledged_before_a_backup_under_load_is_in_it() {
         assert!(!folders.path("backup.partial").exists());
         assert_eq!(done(&["check-backup", "--from", &file]), said);
         done(&["restore", "--from", &file, "--data", &folders.text("restored"), "--store", to]);
-        let server = Server::start(&folders.path("restored"), to);
+        let server = serve(&folders.path("restored"), to);
         let channel = connect(server.address).await.unwrap();
 
         let request = v1::EnumerateDictionaryRequest { dictionary: "d".into(), ..Default::default() };
@@ -365,7 +320,7 @@ async fn sessions(channel: &Channel) -> Vec<Bytes> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
     let folders = Folders::new();
-    let server = Server::start(&folders.path("data"), "sled");
+    let server = serve(&folders.path("data"), "sled");
     let channel = connect(server.address).await.unwrap();
     let waiting = wait_for_a_call(&channel, "call").await;
     let detached = v1::CreateExecutionRequest {
@@ -405,7 +360,7 @@ async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
         assert!(said.contains(if keep { &cluster } else { "begins anew" }), "{said}");
         // Twice: what is done at the first start is not done again.
         for start in 0..2 {
-            let server = Server::start(&folders.path(name), "fjall");
+            let server = serve(&folders.path(name), "fjall");
             let channel = connect(server.address).await.unwrap();
             assert_eq!(cluster_id(&channel).await == cluster, keep, "{name}");
             let expected = match (keep, start) {
@@ -441,7 +396,7 @@ async fn a_restored_fabric_begins_a_new_life_unless_told_to_keep_the_old_one() {
 #[test]
 fn a_restore_that_is_killed_leaves_no_data_folder_and_can_be_run_again() {
     let folders = Folders::new();
-    drop(Server::start(&folders.path("data"), "fjall"));
+    drop(serve(&folders.path("data"), "fjall"));
     let (file, data, restored) = (folders.text("backup"), folders.text("data"), folders.text("restored"));
     done(&["backup", "--offline", "--to", &file, "--data", &data, "--store", "fjall"]);
     let bytes = fs::read(&file).unwrap();
@@ -464,7 +419,7 @@ fn a_restore_that_is_killed_leaves_no_data_folder_and_can_be_run_again() {
     assert_eq!(code, 1);
     assert!(stderr.contains("whose restore was cut short: restore it again"), "{stderr}");
     done(&["restore", "--from", &file, "--data", &restored]);
-    drop(Server::start(&folders.path("restored"), "sled"));
+    drop(serve(&folders.path("restored"), "sled"));
     let (code, _, stderr) = run(&["restore", "--from", &file, "--data", &restored]);
     assert_eq!(code, 1);
     assert!(stderr.contains("holds data already; name an empty one"), "{stderr}");
@@ -473,7 +428,7 @@ fn a_restore_that_is_killed_leaves_no_data_folder_and_can_be_run_again() {
 #[test]
 fn what_is_no_whole_backup_is_refused_by_name() {
     let folders = Folders::new();
-    drop(Server::start(&folders.path("data"), "sled"));
+    drop(serve(&folders.path("data"), "sled"));
     let (file, data, other) = (folders.text("backup"), folders.text("data"), folders.text("other"));
     done(&["backup", "--offline", "--to", &file, "--data", &data]);
     let bytes = fs::read(&file).unwrap();

@@ -4,72 +4,28 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use support::binary::{Server, binary, run};
 use support::{Certificates, check, connect};
 
-fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perper-fabric"));
-    // The tests' own environment must not configure the server.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PERPER_FABRIC_") {
-            command.env_remove(name);
-        }
-    }
-    command
+/// A server whose log is kept.
+fn start(arguments: &[&str]) -> Server {
+    Server::start(arguments, Stdio::piped())
 }
 
-fn run(arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = binary().args(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
+fn send(server: &Server, signal: Signal) {
+    kill_process(Pid::from_child(&server.child), signal).unwrap();
 }
 
-/// A running server. It is killed if the test fails.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = binary()
-            .args(["--address", "127.0.0.1:0"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        let Some(address) = address else {
-            let _ = child.kill();
-            panic!("{line:?}");
-        };
-        Self { child, address }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn end(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().unwrap();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (status.code(), log)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Waits for its end: the exit code and the log.
+fn end(mut server: Server) -> (Option<i32>, String) {
+    let status = server.child.wait().unwrap();
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    (status.code(), log)
 }
 
 #[test]
@@ -104,7 +60,7 @@ fn wrong_flags_and_values_end_with_2() {
 
 #[test]
 fn what_fails_ends_with_1() {
-    let server = Server::start(&[]);
+    let server = start(&[]);
     let (code, _, stderr) = run(&["--address", &server.address.to_string()]);
     assert_eq!(code, 1);
     assert!(stderr.contains("another process has it"), "{stderr}");
@@ -120,7 +76,7 @@ fn health_says_whether_the_server_serves() {
     let mutual = [&tls[..], &["--tls-client-ca", &authority]].concat();
     let alive = "alive; more it tells only to clients with a certificate\n";
     for (flags, expected) in [(&[][..], "serving\n"), (&tls, "serving\n"), (&mutual, alive)] {
-        let server = Server::start(flags);
+        let server = start(flags);
         let address = server.address.to_string();
         let health = |flags: &[&str]| run(&[&["health", "--address", &address], flags].concat());
         assert_eq!(health(flags), (0, expected.to_owned(), String::new()), "{flags:?}");
@@ -144,7 +100,7 @@ fn health_finds_a_server_by_the_file_of_its_address() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("address");
     let flags = ["--address-file", file.to_str().unwrap()];
-    let server = Server::start(&flags);
+    let server = start(&flags);
     // On any address of the machine, the check goes to the machine itself.
     let anywhere = [&["health", "--insecure", "--address", "0.0.0.0:0"], &flags[..]].concat();
     std::fs::write(&file, format!("0.0.0.0:{}", server.address.port())).unwrap();
@@ -156,7 +112,7 @@ fn check_config_shows_what_the_configuration_amounts_to() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fabric.toml");
     std::fs::write(&file, "max-attempts = 3\n").unwrap();
-    let output = binary()
+    let output = binary(&[])
         .args(["check-config", "--config", file.to_str().unwrap(), "--log-format=json"])
         .env("PERPER_FABRIC_SESSION_LEASE", "30s")
         .output()
@@ -175,10 +131,10 @@ fn check_config_shows_what_the_configuration_amounts_to() {
 #[tokio::test]
 async fn a_signal_ends_it_gracefully_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let server = Server::start(&["--log-format", "json"]);
+        let server = start(&["--log-format", "json"]);
         assert_eq!(check(connect(server.address).await.unwrap()).await.unwrap(), 1);
-        server.signal(signal);
-        let (code, log) = tokio::task::spawn_blocking(|| server.end()).await.unwrap();
+        send(&server, signal);
+        let (code, log) = tokio::task::spawn_blocking(|| end(server)).await.unwrap();
         assert_eq!(code, Some(0), "{log}");
         assert!(
             log.lines().all(|line| line.starts_with('{') && line.ends_with('}')),
@@ -190,7 +146,7 @@ async fn a_signal_ends_it_gracefully_with_0() {
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
-    let server = Server::start(&["--shutdown-grace", "1h"]);
+    let server = start(&["--shutdown-grace", "1h"]);
     let channel = connect(server.address).await.unwrap();
     let (_requests, open) = tokio::sync::mpsc::channel(1);
     let mut answers =
@@ -199,13 +155,13 @@ async fn a_second_signal_ends_it_at_once() {
             .await
             .unwrap()
             .into_inner();
-    server.signal(Signal::TERM);
+    send(&server, Signal::TERM);
     // Nothing listens any more: the first signal has been taken, and the second is not merged with it.
     while std::net::TcpStream::connect(server.address).is_ok() {
         tokio::task::yield_now().await;
     }
-    server.signal(Signal::TERM);
-    let (code, log) = tokio::task::spawn_blocking(|| server.end()).await.unwrap();
+    send(&server, Signal::TERM);
+    let (code, log) = tokio::task::spawn_blocking(|| end(server)).await.unwrap();
     assert_eq!(code, Some(1), "{log}");
     answers.message().await.expect_err("the stream was cut");
 }
@@ -214,10 +170,10 @@ async fn a_second_signal_ends_it_at_once() {
 fn a_hang_up_reads_the_tokens_again() {
     let tokens = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(tokens.path(), "a-token-that-is-long-enough\n").unwrap();
-    let mut server = Server::start(&["--token-file", tokens.path().to_str().unwrap()]);
+    let mut server = start(&["--token-file", tokens.path().to_str().unwrap()]);
     let mut log = BufReader::new(server.child.stderr.take().unwrap()).lines().map(Result::unwrap);
     std::fs::write(tokens.path(), "a-token-that-is-long-enough\nanother-long-enough-token\n").unwrap();
-    server.signal(Signal::HUP);
+    send(&server, Signal::HUP);
     let line = log.find(|line| line.contains("read certificates and tokens again")).expect("a line");
     assert!(line.contains("tokens=2"), "{line}");
 }

@@ -1,6 +1,9 @@
 //! What the tests of the server share: servers on free ports, certificates made on the spot, captured log lines.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[cfg(unix)]
+pub(crate) mod binary;
+
 use std::cell::RefCell;
 use std::fs;
 use std::io;
