@@ -71,8 +71,7 @@ impl DataFolder {
                 "the memory store has no data folder; leave it out",
             ));
         }
-        fs::create_dir_all(path)
-            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        make_folder(path)?;
         let lock = Lock::take(path)?;
         let mut format = match Format::read(path)? {
             Some(format) => format,
@@ -96,8 +95,7 @@ impl DataFolder {
         boot_epoch: u64,
         fill: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
-        fs::create_dir_all(path)
-            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        make_folder(path)?;
         let _lock = Lock::take(path)?;
         if Format::read(path)?.is_some() {
             let message = format!("the folder {} holds data already; name an empty one", path.display());
@@ -160,6 +158,19 @@ impl DataFolder {
     pub fn boot_epoch(&self) -> u64 {
         self.format.boot_epoch
     }
+}
+
+/// Makes a folder that only its owner can look into, for what agents keep is nobody else's. One that is there stays as it
+/// is: somebody may have given it to a group, as Kubernetes does with volumes.
+fn make_folder(path: &Path) -> Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| folder.create(path))
+        .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))
 }
 
 fn remove_all(folder: &Path) -> Result<()> {
