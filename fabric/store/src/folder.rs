@@ -64,6 +64,18 @@ impl DataFolder {
         Self::open_as(path, kind, FORMAT_VERSION, MIGRATIONS)
     }
 
+    /// As [`open`](Self::open), but makes nothing: for those who expect data in it.
+    pub fn open_existing(path: &Path, kind: StoreKind) -> Result<Self> {
+        if Format::read(path)?.is_none() {
+            let message = format!(
+                "{} is no data folder of Perper: name the one that a server keeps its data in",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Incompatible, message));
+        }
+        Self::open(path, kind)
+    }
+
     fn open_as(path: &Path, kind: StoreKind, version: u32, migrations: &[Migration]) -> Result<Self> {
         if kind == StoreKind::Memory {
             return Err(Error::new(

@@ -180,3 +180,15 @@ fn a_folder_that_is_made_is_its_owners_and_one_that_is_there_stays_as_it_is() {
     drop(DataFolder::open(&there, StoreKind::Sled).expect("an empty folder"));
     assert_eq!(mode(&there), 0o770);
 }
+
+#[test]
+fn nothing_is_made_for_those_who_expect_data() {
+    let root = folder();
+    let (typo, data) = (root.path().join("dtaa"), root.path().join("data"));
+    let (kind, message) = refusal(DataFolder::open_existing(&typo, StoreKind::Sled));
+    assert_eq!(kind, ErrorKind::Incompatible);
+    assert!(message.contains("dtaa is no data folder"), "{message}");
+    assert!(!typo.exists());
+    drop(DataFolder::open(&data, StoreKind::Sled).expect("a new folder"));
+    DataFolder::open_existing(&data, StoreKind::Sled).expect("it is one");
+}
