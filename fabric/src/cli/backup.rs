@@ -32,7 +32,7 @@ pub(super) fn take(request: &BackupRequest) -> anyhow::Result<String> {
         BackupSource::Folder(path, store) => {
             let folder = DataFolder::open_existing(path, *store)?;
             let store = folder.open_store(Durability::Process)?;
-            let backup = store.backup(folder.cluster_id(), folder.boot_epoch())?;
+            let backup = store.backup(folder.cluster_id(), folder.boot_epoch(), 0)?;
             let copied = copy(Making { backup, bytes: Bytes::new() }, &mut output);
             let closed = store.close();
             let text = copied?;
