@@ -21,9 +21,10 @@ use support::{Log, PATIENCE, check, config, connect, start};
 async fn health_knows_the_server_and_each_service() {
     let fabric = start(config()).await;
     let mut client = HealthClient::new(connect(fabric.address()).await.unwrap());
-    for service in ["", "perper.v1.Sessions", "perper.v1.Executions", "perper.v1.Streams"] {
-        let response = client.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
-        assert_eq!(response.into_inner().status, 1, "{service:?}");
+    let names = ["Sessions", "Executions", "Instances", "Streams", "States", "Inspection", "Administration"];
+    for service in names.map(|name| format!("perper.v1.{name}")).into_iter().chain([String::new()]) {
+        let response = client.check(HealthCheckRequest { service: service.clone() }).await;
+        assert_eq!(response.expect("it is known").into_inner().status, 1, "{service:?}");
     }
     let status = client.check(HealthCheckRequest { service: "other".to_owned() }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);

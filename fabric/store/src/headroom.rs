@@ -112,7 +112,11 @@ impl HeadRoom {
         let was = self.full.swap(above == 0, Ordering::AcqRel);
         match (was, above == 0) {
             (false, true) => {
-                tracing::error!(free, reserve = self.reserve, "the disk is full, writes are turned away")
+                tracing::error!(
+                    free,
+                    reserve = self.reserve,
+                    "the disk is full but for a reserve: what can wait is turned away"
+                )
             }
             (true, false) => tracing::info!(free, reserve = self.reserve, "the disk has room again"),
             _ => {}
