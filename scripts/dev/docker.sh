@@ -212,7 +212,7 @@ save_images() {
 }
 
 # All of the workspace, so that nothing is compiled once more for having other features.
-docker_tests=(cargo test --workspace --exclude perper-conformance --test images --test compose)
+docker_tests=(cargo test --workspace --exclude perper-conformance --test images --test compose --test engine)
 
 cmd_docker() { # [TEST…]: tests the images (unoptimised, or of PERPER_IMAGE_PROFILE) and the Scaler with a Docker Engine
   need_rust
