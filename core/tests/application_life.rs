@@ -310,6 +310,34 @@ async fn a_generator_is_taken_up_where_a_dead_worker_left_it() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generator_that_cannot_be_taken_up_fails() -> Result<()> {
+    let server = Server::start_impatient().await;
+    let options = || GeneratorOptions { resume: Resume::Skip, ..GeneratorOptions::default() };
+    let settings = server.settings();
+    let doomed = Doomed::start(async move {
+        let numbers = async || {
+            use tokio_stream::StreamExt as _;
+            tokio_stream::iter(0..2).chain(tokio_stream::pending::<i64>())
+        };
+        Agent::builder("Service").stream_with("Numbers", options(), numbers).start_with(settings).await
+    });
+    let client = server.client().await.with_instance(&client_agent());
+    let stream = client.stream("Numbers").persistent().start(()).await?;
+    let mut items = client.sync_scope(|| stream.replay_all().items::<i64>());
+    assert_eq!((items.try_next().await?, items.try_next().await?), (Some(0), Some(1)));
+    doomed.kill();
+    // In place of an item that would have been skipped.
+    let lost = async || tokio_stream::iter([Err::<i64, _>(std::io::Error::other("the source is gone"))]);
+    let _second = Agent::builder("Service")
+        .stream_with("Numbers", options(), lost)
+        .start_with(server.settings())
+        .await?;
+    let error = items.try_next().await.unwrap_err();
+    assert!(error.to_string().contains("the source is gone"), "{error}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn nested_calls_do_not_starve_for_a_place() -> Result<()> {
     let server = Server::start().await;

@@ -459,6 +459,16 @@ fn what_is_no_whole_backup_is_refused_by_name() {
     assert!(stderr.contains("--data is needed"), "{stderr}");
 }
 
+#[test]
+fn a_folder_that_is_misspelt_is_not_backed_up_as_an_empty_one() {
+    let folders = Folders::new();
+    let (file, typo) = (folders.text("backup"), folders.text("dtaa"));
+    let (code, stdout, stderr) = run(&["backup", "--offline", "--to", &file, "--data", &typo]);
+    assert_eq!((code, &*stdout), (1, ""));
+    assert!(stderr.contains("dtaa is no data folder of Perper"), "{stderr}");
+    assert_eq!(fs::read_dir(folders.root.path()).unwrap().count(), 0, "something was made");
+}
+
 /// The least that a backup of a server in this process takes: it must be run where its runtime is not.
 async fn backup(arguments: Vec<String>, token: Option<&'static str>) -> (i32, String) {
     let asked = move || {

@@ -7,6 +7,8 @@ use std::fs;
 use std::time::Duration;
 
 use perper_fabric::{Config, Error, Fabric};
+use perper_proto::v1::CreateListRequest;
+use perper_proto::v1::states_client::StatesClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -21,9 +23,10 @@ use support::{Log, PATIENCE, check, config, connect, start};
 async fn health_knows_the_server_and_each_service() {
     let fabric = start(config()).await;
     let mut client = HealthClient::new(connect(fabric.address()).await.unwrap());
-    for service in ["", "perper.v1.Sessions", "perper.v1.Executions", "perper.v1.Streams"] {
-        let response = client.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
-        assert_eq!(response.into_inner().status, 1, "{service:?}");
+    let names = ["Sessions", "Executions", "Instances", "Streams", "States", "Inspection", "Administration"];
+    for service in names.map(|name| format!("perper.v1.{name}")).into_iter().chain([String::new()]) {
+        let response = client.check(HealthCheckRequest { service: service.clone() }).await;
+        assert_eq!(response.expect("it is known").into_inner().status, 1, "{service:?}");
     }
     let status = client.check(HealthCheckRequest { service: "other".to_owned() }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
@@ -202,4 +205,24 @@ async fn the_address_file_holds_the_address_as_long_as_the_server_runs() {
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{}\n", fabric.address()));
     fabric.shutdown().await.unwrap();
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+/// A disk that is as good as full, since all of it is held back.
+#[tokio::test]
+async fn what_is_held_back_of_the_disk_is_as_it_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Some(folder.path().join("data"));
+    let fabric = start(Config { data: data.clone(), disk_reserve: u64::MAX, ..config() }).await;
+    let create = CreateListRequest { list: "l".into(), ..Default::default() };
+    let mut client = StatesClient::new(connect(fabric.address()).await.unwrap());
+    let status = client.create_list(create.clone()).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("full"), "{status}");
+    drop(client);
+    fabric.shutdown().await.unwrap();
+    let fabric = start(Config { data, disk_reserve: 0, ..config() }).await;
+    let mut client = StatesClient::new(connect(fabric.address()).await.unwrap());
+    client.create_list(create).await.unwrap();
+    drop(client);
+    fabric.shutdown().await.unwrap();
 }

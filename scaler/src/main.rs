@@ -101,8 +101,16 @@ async fn run(config: Config) -> anyhow::Result<()> {
                 // Files of this process are not there in a container: services say what else agents need.
                 fabric: vec![("PERPER_FABRIC_ENDPOINT".to_owned(), fabric.endpoint().to_owned())],
             };
-            let backend = Arc::new(perper_scaler::compose::Compose::start(settings)?);
-            scale(&config, fabric, backend, &mut signals).await
+            // Compose may fetch what its file includes, and take its time.
+            let starting = tokio::task::spawn_blocking(|| perper_scaler::compose::Compose::start(settings));
+            let backend = tokio::select! {
+                started = starting => started.context("Compose cannot be asked")??,
+                name = signals.next() => {
+                    info!(signal = name, "stopping before Compose has read its file");
+                    return Ok(());
+                }
+            };
+            scale(&config, fabric, Arc::new(backend), &mut signals).await
         }
         #[cfg(feature = "kubernetes")]
         BackendConfig::Kubernetes { namespace, lease, identity } => {

@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(90);
 
 /// How long who asks for the health of a Scaler waits: less than probes do.
 const ASKING: Duration = Duration::from_secs(3);
+/// Bytes of the answer, which is a line: whoever else listens there may have more to say.
+const MAX_ANSWER: u64 = 16 << 10;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -96,7 +98,7 @@ pub fn ask_health(address: SocketAddr) -> Result<(), String> {
             format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes(),
         )?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
         Ok(answer)
     };
     let answer = ask().map_err(|error: std::io::Error| format!("the Scaler at {address}: {error}"))?;

@@ -12,7 +12,7 @@ use rand::prelude::*;
 use rand::rngs::StdRng;
 use rustix::process::Signal;
 
-use self::support::{Scaler, World, kill};
+use self::support::{Scaler, World, kill, start};
 
 const SLEEP: &str = "
 agents:
@@ -57,6 +57,10 @@ async fn exactly_the_wanted_set_runs_after_a_storm() {
             world.restart_fabric().await;
             kills[1] += 1;
         }
+        if random.random_ratio(1, 25) {
+            // What is killed from now on was doing something.
+            world.runs(&Vec::from_iter(wanted.iter().map(String::as_str))).await;
+        }
         if random.random_ratio(1, 10) {
             let leaders: Vec<i32> = world.leaders().into_values().flatten().collect();
             if let Some(pid) = leaders.choose(&mut random) {
@@ -65,7 +69,11 @@ async fn exactly_the_wanted_set_runs_after_a_storm() {
             }
         }
     }
-    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    world.runs(&wanted).await;
+    // And it stays so: once what is asked for last is done, so is everything before it.
+    start(agent.context(), "Sleeper", "last").await;
+    wanted.push("last");
     world.runs(&wanted).await;
     println!(
         "{instances} instances, {} left; killed: the scaler {} times, the Fabric {}, processes {}",

@@ -3,12 +3,17 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
-use self::support::docker::{Project, docker, image};
-use self::support::{PATIENCE, Scaler, World, eventually, start, stop};
+use perper::protocol::{Fabric, Settings};
+
+use self::support::docker::{Events, Project, docker, image};
+use self::support::wordcount::{Text, lines, pipe, tokenized, top};
+use self::support::{Scaler, World, eventually, open_to_all, start, stop};
+
+/// Lines of the text that is counted: so many before what is killed, and as many after it.
+const HALF: u32 = 2_000;
 
 /// A container that does nothing, ends with its input, and as the first process of its own ignores SIGTERM.
 fn sleeper(more: &str) -> String {
@@ -139,19 +144,6 @@ async fn a_container_that_dies_is_replaced_as_its_service_says() {
     scaler.stop().await;
 }
 
-/// What happens to a container from now on, and what has happened to it lately.
-fn events(filters: &[&str], format: &str) -> (Child, impl Iterator<Item = String> + use<>) {
-    let mut child = Command::new("docker")
-        .args(["events", "--since", "10m", "--format", format])
-        .args(filters.iter().flat_map(|filter| ["--filter", filter]))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    (child, lines)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Docker Engine: ./dev docker"]
 async fn who_ignores_that_it_is_to_stop_is_killed_after_its_grace() {
@@ -166,25 +158,20 @@ async fn who_ignores_that_it_is_to_stop_is_killed_after_its_grace() {
     let scaler = scaler(&world, &project, &[]);
     let id = project.runs(&["i"]).await["i"].clone();
     let filter = format!("container={id}");
-    let (mut child, lines) = events(
+    let events = Events::since(
+        "10m",
         &[&filter, "event=kill", "event=die", "event=destroy"],
         "{{.Action}} {{.Actor.Attributes.signal}} {{.Actor.Attributes.exitCode}}",
     );
     stop(agent.context(), "i").await;
-    let told = tokio::task::spawn_blocking(|| {
-        let mut told = Vec::new();
-        for line in lines {
-            let ended = line.starts_with("destroy");
-            told.push(line);
-            if ended {
-                break;
-            }
+    let mut told = Vec::new();
+    for line in events {
+        let ended = line.starts_with("destroy");
+        told.push(line);
+        if ended {
+            break;
         }
-        told
-    });
-    let told = tokio::time::timeout(PATIENCE, told).await.expect("it is removed").unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    }
     let absent = "<no value>";
     assert_eq!(
         told,
@@ -301,10 +288,8 @@ volumes: {{data: {{}}}}
 async fn wordcount_in_containers_counts_whatever_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let lines: String =
-        (0..20_000).map(|line| format!("the quick brown fox number{} jumps\n", line % 7)).collect();
-    std::fs::write(path("text"), &lines).unwrap();
-    open_to_all(folder.path());
+    open_to_all(folder.path(), 0o755);
+    let pipe = pipe(folder.path());
     let socket = std::env::var("DOCKER_HOST").unwrap_or_default().replace("unix://", "");
     let project = Project::new(
         folder.path(),
@@ -315,41 +300,31 @@ async fn wordcount_in_containers_counts_whatever_is_killed() {
     project.said(&["up", "--detach"]);
     let beside = [project.of("fabric"), project.of("Reader")];
     let (scaler, _) = project.of("scaler");
-    let counting = project
-        .compose(&["run", "--rm", "-T", "wordcount"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let counting = counting.unwrap();
-    let tokenizers = || {
-        let containers = project.containers().into_iter();
-        containers
-            .filter(|container| container.service == "Tokenizer" && container.state == "running")
-            .collect::<Vec<_>>()
-    };
-    eventually("three tokenizers run", || async {
-        let running = tokenizers();
-        if running.len() == 3 { Ok(()) } else { Err(format!("{running:?} {}", docker(&["logs", &scaler]))) }
-    })
-    .await;
-    // A tokenizer dies; then the Scaler, and another tokenizer while it is away.
-    let running = tokenizers();
-    docker(&["kill", &running[0].id]);
+    let mut counting = project.compose(&["run", "--rm", "-T", "wordcount"]);
+    let counting = counting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut text = Text::open(&pipe).await;
+    text.write(&lines(0..HALF)).await;
+    let address = inspect(&beside[0].0, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let settings = Settings::default().with_endpoint(format!("http://{address}:40400"));
+    let fabric = Fabric::connect(settings).await.unwrap();
+    // One tokenizer dies as soon as all have something to show; when all have done all there is, the Scaler dies, and
+    // another tokenizer while it is away. The text is not at its end before that.
+    let instances = tokenized(&fabric, 0).await;
+    let [first, second, _] = &Vec::from_iter(instances)[..] else { panic!("there are three") };
+    let former = project.running()[first].clone();
+    docker(&["kill", &former]);
+    project.other_than(first, &former).await;
+    tokenized(&fabric, i64::from(HALF) - 3).await;
     docker(&["kill", &scaler]);
-    let _ = Command::new("docker").args(["kill", &running[1].id]).output();
+    let former = project.running()[second].clone();
+    docker(&["kill", &former]);
     docker(&["start", &scaler]);
-    let output = tokio::task::spawn_blocking(|| counting.wait_with_output());
-    let output = tokio::time::timeout(2 * PATIENCE, output).await.expect("it ends").unwrap().unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stderr),
-        docker(&["logs", &scaler])
-    );
-    let expected: String = ["brown", "fox", "jumps", "number", "quick", "the"]
-        .map(|word| format!("{:>7} {word}\n", 20_000))
-        .concat();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    text.write(&lines(HALF..2 * HALF)).await;
+    project.other_than(second, &former).await;
+    drop(text);
+    let output = counting.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?} {}", docker(&["logs", &scaler]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), top(&lines(0..2 * HALF)));
     // With the instances their containers go; what is no agent stays as it was.
     project.runs(&[]).await;
     assert_eq!([project.of("fabric"), project.of("Reader")], beside);
@@ -371,11 +346,4 @@ async fn wordcount_in_containers_counts_whatever_is_killed() {
     }
     project.said(&["down", "--volumes"]);
     assert_eq!(project.left(), "");
-}
-
-/// What containers of other users are to read.
-fn open_to_all(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

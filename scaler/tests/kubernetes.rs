@@ -11,16 +11,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
-use perper::protocol::{Fabric, NewExecution, NewInstance};
+use perper::protocol::{Fabric, NewExecution};
 use perper_scaler::kubernetes::{Kubernetes, PerperAgent, Settings};
 use perper_scaler::{Scaler, reconciler::BackoffSettings};
-use rand::prelude::*;
-use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::standin::{Faults, StandIn};
+use self::standin::StandIn;
+use self::standin::user::{apply, instance, per_instance, running, runs};
 use self::support::{World, eventually, start, stop};
 
 /// A Scaler in this process.
@@ -60,57 +59,9 @@ impl Running {
         self.stop.cancel();
         self.task.await.expect("it ends");
     }
-
-    /// As in a crash: it does not give up its Lease.
-    async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
 }
 
 const LEASE: Duration = Duration::from_secs(2);
-
-async fn apply(client: &Client, name: &str, spec: Value) {
-    let resources: Api<PerperAgent> = Api::default_namespaced(client.clone());
-    let resource = json!({"apiVersion": "perper.dev/v1alpha1", "kind": "PerperAgent", "metadata": {"name": name}, "spec": spec});
-    resources.patch(name, &PatchParams::apply("user").force(), &Patch::Apply(&resource)).await.unwrap();
-}
-
-fn per_instance(agent: &str) -> Value {
-    json!({"agent": agent, "template": {
-        "metadata": {"labels": {"team": "words"}},
-        "spec": {"containers": [{"name": "main", "image": "words:1", "laterField": {"kept": true}}]}}})
-}
-
-fn instance(pod: &Value) -> &str {
-    pod["metadata"]["annotations"]["perper.dev/instance"].as_str().unwrap_or_default()
-}
-
-/// The instances that have a Pod which is not going.
-fn running(api: &StandIn) -> Vec<String> {
-    let pods = api.objects("pods");
-    let mut running: Vec<String> = pods
-        .values()
-        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null() && pod["status"]["phase"] != "Failed")
-        .map(|pod| instance(pod).to_owned())
-        .collect();
-    running.sort();
-    running
-}
-
-async fn runs(api: &StandIn, instances: &[&str]) {
-    let mut expected = instances.to_vec();
-    expected.sort_unstable();
-    eventually("a Pod for each instance", || async {
-        let running = running(api);
-        if running == expected {
-            Ok(())
-        } else {
-            Err(format!("{} run, {} should: {running:?}", running.len(), expected.len()))
-        }
-    })
-    .await;
-}
 
 async fn condition(api: &StandIn, name: &str, reason: &str) -> Value {
     eventually(&format!("{name} is {reason}"), || async {
@@ -316,94 +267,6 @@ async fn what_cannot_run_is_said_and_stops_nobody() {
     apply(&client, "bad", per_instance("Bad")).await;
     runs(&api, &["b", "g"]).await;
     condition(&api, "bad", "AllReady").await;
-    scaler.stop().await;
-}
-
-fn holder(api: &StandIn) -> Option<String> {
-    let lease = api.objects("leases").get("perper-scaler").cloned()?;
-    lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_scalers_one_acts_and_the_other_takes_over() {
-    let (world, api) = (World::new().await, StandIn::start(5).await);
-    let client = api.client();
-    apply(&client, "sleeper", per_instance("Sleeper")).await;
-    let agent = world.agent("Sleeper").await;
-    start(agent.context(), "Sleeper", "i").await;
-    let first = Running::start(&world, api.client(), "first", LEASE);
-    runs(&api, &["i"]).await;
-    assert_eq!(holder(&api).as_deref(), Some("first"));
-    let second = Running::start(&world, api.client(), "second", LEASE);
-    start(agent.context(), "Sleeper", "j").await;
-    runs(&api, &["i", "j"]).await;
-    assert_eq!(holder(&api).as_deref(), Some("first"));
-    // It dies without a word.
-    first.kill().await;
-    let since = std::time::Instant::now();
-    start(agent.context(), "Sleeper", "k").await;
-    runs(&api, &["i", "j", "k"]).await;
-    assert_eq!(holder(&api).as_deref(), Some("second"));
-    println!("taken over after {:?}; the lease is {LEASE:?}", since.elapsed());
-    assert!(since.elapsed() >= LEASE / 2, "the first one may still have acted");
-    // One that says so is followed at once.
-    let third = Running::start(&world, api.client(), "third", LEASE);
-    second.stop().await;
-    start(agent.context(), "Sleeper", "l").await;
-    runs(&api, &["i", "j", "k", "l"]).await;
-    assert_eq!(holder(&api).as_deref(), Some("third"));
-    third.stop().await;
-    let twice: Vec<_> = api
-        .created()
-        .into_iter()
-        .filter(|(name, count)| name.starts_with("sleeper-") && *count > 1)
-        .collect();
-    assert!(twice.is_empty(), "{twice:?}");
-}
-
-/// `PERPER_SCALER_CHURN=1000` makes it a thousand instances; `PERPER_SEED` repeats a run.
-#[tokio::test(flavor = "multi_thread")]
-async fn exactly_the_wanted_set_runs_after_a_storm() {
-    let from_environment =
-        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let instances = from_environment("PERPER_SCALER_CHURN").unwrap_or(150);
-    let seed = from_environment("PERPER_SEED").unwrap_or_else(rand::random);
-    println!("PERPER_SCALER_CHURN={instances} PERPER_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    let (world, api) = (World::new().await, StandIn::start(seed).await);
-    apply(&api.client(), "sleeper", per_instance("Sleeper")).await;
-    let agent = world.agent("Sleeper").await;
-    let fabric = agent.context().fabric().clone();
-    api.set_faults(Faults { before: 50, after: 50, watches: 50, compactions: 10 });
-    let mut scaler = Running::start(&world, api.client(), "s0", Duration::from_secs(1));
-    let (mut wanted, mut kills) = (BTreeSet::new(), 0);
-    for number in 0..instances {
-        let id = format!("i{number}");
-        let instance =
-            NewInstance { agent: "Sleeper".into(), instance: id.clone(), ..NewInstance::default() };
-        fabric.start_instance(instance).await.expect("it starts");
-        wanted.insert(id);
-        if random.random_ratio(1, 3) {
-            let gone = wanted.iter().choose(&mut random).cloned().expect("there is one");
-            assert!(fabric.stop_instance(&gone, false, None).await.expect("it stops"));
-            wanted.remove(&gone);
-        }
-        if random.random_ratio(1, 40) {
-            scaler.kill().await;
-            kills += 1;
-            scaler = Running::start(&world, api.client(), &format!("s{kills}"), Duration::from_secs(1));
-        }
-        if random.random_ratio(1, 10) {
-            let pods: Vec<String> = api.objects("pods").into_keys().collect();
-            if let Some(pod) = pods.choose(&mut random) {
-                api.end_pod(pod, "Failed");
-            }
-        }
-    }
-    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    // It gets there while the API server goes on failing.
-    runs(&api, &wanted).await;
-    println!("{instances} instances, {} left; the scaler was killed {kills} times", wanted.len());
     scaler.stop().await;
 }
 

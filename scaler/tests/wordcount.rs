@@ -3,13 +3,17 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Output, Stdio};
 
+use perper::Context;
 use rustix::process::Signal;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
-use self::support::{PATIENCE, Scaler, World, eventually, kill};
+use self::support::wordcount::{Text, lines, pipe, tokenized, top};
+use self::support::{PATIENCE, Scaler, World, kill};
+
+/// Lines of the text: so many before what the test does, and as many after it.
+const HALF: u32 = 5_000;
 
 /// Built beside this test's own binary, by `cargo build -p perper-examples`.
 fn wordcount() -> PathBuf {
@@ -18,77 +22,94 @@ fn wordcount() -> PathBuf {
     path
 }
 
+/// The application, which has begun to count what is written here.
+struct Counting {
+    world: World,
+    scaler: Scaler,
+    context: Context,
+    child: Child,
+    text: Text,
+}
+
+impl Counting {
+    /// The processes of one of the agents are to be found in the world.
+    async fn start(found: &str) -> Self {
+        let world = World::new().await;
+        let program = wordcount();
+        let agent = |name: &str, more: &str| {
+            let environment = if name == found { ", environment: {TEST_ID: $ID}" } else { "" };
+            format!("  {name}: {{command: [{}, --agent, {name}]{more}{environment}}}\n", program.display())
+        };
+        let file = world.write(&format!(
+            "agents:\n{}{}{}",
+            agent("Reader", ", shared: 1"),
+            agent("Tokenizer", ""),
+            agent("Counter", "")
+        ));
+        let pipe = pipe(world.folder.path());
+        let scaler = Scaler::process(&world, &file, &["--backoff", "10ms"]);
+        let child = Command::new(&program)
+            .args(["--scaled".as_ref(), pipe.as_os_str()])
+            .env("PERPER_FABRIC_ENDPOINT", world.endpoint())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let context = world.fabric().connect().await.unwrap();
+        let text = Text::open(&pipe).await;
+        Counting { world, scaler, context, child, text }
+    }
+
+    /// Kills the one process that serves an instance.
+    fn kill(&self, instance: &str) -> i32 {
+        let [pid] = self.world.leaders()[instance][..] else { panic!("{:?}", self.world.leaders()) };
+        kill(pid, Signal::KILL);
+        pid
+    }
+}
+
+async fn output(child: Child) -> Output {
+    tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tokenizer_that_is_killed_changes_nothing_in_the_result() {
-    let world = World::new().await;
-    let program = wordcount();
-    let file = world.write(&format!(
-        "
-agents:
-  Reader: {{command: [{program}, --agent, Reader], shared: 1}}
-  Tokenizer: {{command: [{program}, --agent, Tokenizer], environment: {{TEST_ID: $ID}}}}
-  Counter: {{command: [{program}, --agent, Counter]}}
-",
-        program = program.display()
-    ));
-    // Long enough that the run is still going when its tokenizers are killed.
-    let text = world.folder.path().join("text");
-    let lines: String =
-        (0..30_000).map(|line| format!("the quick brown fox {} jumps\n", letters(line))).collect();
-    std::fs::write(&text, &lines).unwrap();
-    let scaler = Scaler::process(&world, &file, &["--backoff", "10ms"]);
-    let counting = Command::new(&program)
-        .args(["--scaled".as_ref(), text.as_os_str()])
-        .env("PERPER_FABRIC_ENDPOINT", world.endpoint())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    // Two of the three tokenizers die, one after the other.
-    let mut killed = Vec::new();
-    for _ in 0..2 {
-        eventually("three tokenizers run", || async {
-            let leaders = world.leaders();
-            if leaders.len() == 3 { Ok(()) } else { Err(format!("{leaders:?}")) }
-        })
-        .await;
-        let leaders = world.leaders();
-        let (instance, pids) = leaders.iter().find(|(id, _)| !killed.contains(*id)).expect("one that lives");
-        kill(pids[0], Signal::KILL);
-        killed.push(instance.clone());
-        world.other_than(instance, pids[0]).await;
-    }
-    let output = tokio::time::timeout(PATIENCE + Duration::from_secs(60), counting.wait_with_output())
-        .await
-        .expect("it ends")
-        .unwrap();
-    assert!(output.status.success(), "{}{}", scaler.log(), scaler.out());
-    assert_eq!(String::from_utf8_lossy(&output.stdout), top(&lines));
+    let mut counting = Counting::start("Tokenizer").await;
+    counting.text.write(&lines(0..HALF)).await;
+    let fabric = counting.context.fabric().clone();
+    // One dies as soon as all have something to show, another one when all have done all there is. Neither has done all.
+    let instances = tokenized(&fabric, 0).await;
+    let [first, second, _] = &Vec::from_iter(instances)[..] else { panic!("there are three") };
+    let pid = counting.kill(first);
+    counting.world.other_than(first, pid).await;
+    tokenized(&fabric, i64::from(HALF) - 3).await;
+    let pid = counting.kill(second);
+    let Counting { world, scaler, child, mut text, .. } = counting;
+    text.write(&lines(HALF..2 * HALF)).await;
+    world.other_than(second, pid).await;
+    drop(text);
+    let output = output(child).await;
+    assert!(output.status.success(), "{output:?}{}{}", scaler.log(), scaler.out());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), top(&lines(0..2 * HALF)));
     let died = scaler.log().matches("a process ended by itself").count();
     assert_eq!(died, 2, "{}", scaler.log());
-    // The instances are stopped, and so are their processes; the reader stays.
+    // The instances are stopped, and so are their processes.
     world.nothing_runs().await;
     scaler.stop().await;
 }
 
-/// A word of its own for each line, so that the counter has much to keep.
-fn letters(mut number: u32) -> String {
-    let mut word = String::from("w");
-    while number > 0 {
-        word.push(char::from(b'a' + (number % 26) as u8));
-        number /= 26;
-    }
-    word
-}
-
-/// The table that is to be printed: the twenty most frequent words.
-fn top(text: &str) -> String {
-    let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-    for word in text.split_whitespace() {
-        *counts.entry(word).or_default() += 1;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
-    counts.iter().take(20).map(|(word, count)| format!("{count:>7} {word}\n")).collect()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_killed_says_that_a_pipe_cannot_be_read_again() {
+    let mut counting = Counting::start("Reader").await;
+    counting.text.write(&lines(0..HALF)).await;
+    tokenized(counting.context.fabric(), 0).await;
+    // Replicas serve no instance.
+    counting.kill("");
+    let output = output(counting.child).await;
+    assert!(!output.status.success(), "{output:?}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("what it had read of a pipe is gone"), "{complaint}");
+    counting.scaler.stop().await;
 }

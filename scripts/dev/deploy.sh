@@ -1,7 +1,11 @@
+# shellcheck shell=bash
 # What is applied to a cluster: the chart and the kustomization.
 
 # The version that is built where no helm is installed; Go's module proxy has its source.
 HELM_VERSION=v3.22.0
+
+# The package that carries Kubernetes' schemas: another one may know versions that nobody has looked at.
+VALIDATE_VERSION=1.37.0
 
 # Sets helm to a program; nothing if it cannot be had.
 find_helm() {
@@ -28,9 +32,9 @@ manifests() {
   fi
   local venv=target/manifests helm kubectl
   mkdir -p target
-  if ! "$venv/bin/python" -c 'import kubernetes_validate' 2>/dev/null; then
+  if [ "$("$venv/bin/pip" show kubernetes-validate 2>/dev/null | sed -n 's/^Version: //p')" != "$VALIDATE_VERSION" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate ||
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "kubernetes-validate==$VALIDATE_VERSION" ||
       { skipped "manifests are not checked: they need kubernetes-validate, which pip could not install"; return; }
   fi
   find_helm

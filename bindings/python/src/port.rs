@@ -15,9 +15,10 @@ use crate::{
     writer::Writer,
 };
 
-/// How many bytes one look at the queue takes at most: the loop has others to serve, too.
-const DRAINED: usize = 1 << 20;
-const BATCH: usize = 256 << 10;
+/// How many bytes one look at the queue takes, roughly. The loop has others to serve, too; and with all that waits, a
+/// caller's calls would go around as one lump, each process idle while another has it. In parts, the answers to the first
+/// are on their way while the rest is worked on.
+const TAKEN_BYTES: usize = 24 << 10;
 
 /// Takes requests and gives what has come, in batches.
 #[pyclass(frozen, module = "perper._native")]
@@ -129,14 +130,14 @@ impl Port {
         let _entered = runtime::handle(py)?.enter();
         inner.alarm.hush();
         let records = PyList::empty(py);
-        let mut drained = 0;
-        while drained < DRAINED {
-            let batch = inner.port.drain(BATCH);
+        let mut taken = 0;
+        while taken < TAKEN_BYTES {
+            let batch = inner.port.drain(TAKEN_BYTES - taken);
             if batch.is_empty() {
                 inner.alarm.arm();
                 return Ok((records, false));
             }
-            drained += batch.len();
+            taken += batch.len();
             records::read(py, &batch, &records)?;
         }
         Ok((records, true))

@@ -116,12 +116,13 @@ where
     let mut buffer = Vec::new();
     let mut skip = invocation.skip_items;
     while let Some(item) = poll_fn(|poller| generator.as_mut().poll_next(poller)).await {
+        buffer.clear();
+        // An error is the end, also where an item would be skipped: whatever it is, it is not what was there.
+        let key = item.into_item(&mut buffer)?;
         if skip > 0 {
             skip -= 1;
             continue;
         }
-        buffer.clear();
-        let key = item.into_item(&mut buffer)?;
         write(&writer, key, &buffer).await?;
     }
     writer.flush().await.map_err(Failure::from)

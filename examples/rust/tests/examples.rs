@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use perper::embedded::Embedded;
+use tokio::io::AsyncBufReadExt as _;
 
 /// How long an example may take: far more than it needs, so that one that hangs is a failure and not a silence.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -47,6 +48,30 @@ async fn wordcount_counts_as_coreutils_do() {
     let mut shell = Command::new("sh");
     let expected = shell.args(["-c", script, "sh"]).args(files).env("LC_ALL", "C").output().expect("a shell");
     std::io::stderr().write_all(&counted.stderr).expect("stderr");
+    assert_eq!(String::from_utf8_lossy(&counted.stdout), String::from_utf8_lossy(&expected.stdout));
+    fabric.shutdown().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wordcount_counts_what_comes_through_a_pipe() {
+    let fabric = Embedded::temporary().await.expect("a Fabric");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipe, text) =
+        (folder.path().join("text"), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md"));
+    let script = "mkfifo \"$1\" && echo made && cat \"$2\" > \"$1\"";
+    let mut writer = tokio::process::Command::new("sh")
+        .args(["-c".as_ref(), script.as_ref(), "sh".as_ref(), pipe.as_os_str(), text.as_ref()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let made = tokio::io::BufReader::new(writer.stdout.take().expect("a pipe")).lines().next_line().await;
+    assert_eq!(made.expect("a line").as_deref(), Some("made"));
+    let counted =
+        run(env!("CARGO_BIN_EXE_wordcount"), vec![pipe.to_string_lossy().into_owned()], &fabric).await;
+    assert!(writer.wait().await.expect("it ends").success());
+    let expected = run(env!("CARGO_BIN_EXE_wordcount"), vec![text.to_owned()], &fabric).await;
+    assert!(!expected.stdout.is_empty());
     assert_eq!(String::from_utf8_lossy(&counted.stdout), String::from_utf8_lossy(&expected.stdout));
     fabric.shutdown().await.expect("it stops");
 }

@@ -1,20 +1,22 @@
 //! `perper-fabric backup`: a copy of what a server keeps, made while it serves.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::{Buf, Bytes};
 use perper_proto::v1;
 use perper_store::{Backup, BackupReader, DataFolder, Durability};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Streaming};
 use v1::administration_client::AdministrationClient;
 
+use super::output::Output;
 use super::restore::describe;
 use crate::config::{BackupRequest, BackupSource, ServerAccess};
 use crate::security::Tokens;
@@ -22,34 +24,33 @@ use crate::security::Tokens;
 /// How long it may take to connect, and how long a server may be silent before it is asked whether it is still there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a server that is still there may send nothing: twice as long as it waits for us.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// Writes a backup, checks it on the way, and says what was done. A file is there whole or not at all.
 pub(super) fn take(request: &BackupRequest) -> anyhow::Result<String> {
     let mut output = Output::to(&request.to)?;
-    let copied = match &request.source {
+    let text = match &request.source {
         BackupSource::Server(server) => Incoming::ask(server)
             .and_then(|incoming| copy(incoming, &mut output))
-            .with_context(|| format!("no backup of the server at {}", server.endpoint)),
+            .with_context(|| format!("no backup of the server at {}", server.endpoint))?,
         BackupSource::Folder(path, store) => {
-            let folder = DataFolder::open(path, *store)?;
+            let folder = DataFolder::open_existing(path, *store)?;
             let store = folder.open_store(Durability::Process)?;
-            let backup = store.backup(folder.cluster_id(), folder.boot_epoch())?;
+            let backup = store.backup(folder.cluster_id(), folder.boot_epoch(), 0)?;
             let copied = copy(Making { backup, bytes: Bytes::new() }, &mut output);
-            store.close()?;
-            copied
+            let closed = store.close();
+            let text = copied?;
+            closed?;
+            text
         }
     };
-    match copied.and_then(|text| output.complete().map(|()| text)) {
-        Ok(text) if output.path.is_none() => {
-            // Standard output has the backup.
-            eprintln!("{text}");
-            Ok(String::new())
-        }
-        Ok(text) => Ok(format!("{text}\n")),
-        Err(error) => {
-            output.discard();
-            Err(error)
-        }
+    if output.complete()? {
+        return Ok(format!("{text}\n"));
     }
+    // Standard output has the backup.
+    eprintln!("{text}");
+    Ok(String::new())
 }
 
 /// Copies a backup, reading every byte as a restore would.
@@ -58,51 +59,6 @@ fn copy(input: impl Read, output: &mut Output) -> anyhow::Result<String> {
     let header = backup.header().clone();
     let summary = backup.check()?;
     Ok(describe(&header, summary))
-}
-
-/// Where a backup goes.
-struct Output {
-    writer: BufWriter<Box<dyn Write>>,
-    file: Option<File>,
-    /// The file's name in the end, and until then.
-    path: Option<(PathBuf, PathBuf)>,
-}
-
-impl Output {
-    fn to(path: &Path) -> anyhow::Result<Self> {
-        if path == Path::new("-") {
-            if io::stdout().is_terminal() {
-                bail!("a backup is nothing to look at: redirect it, or name a file with --to");
-            }
-            let writer = BufWriter::new(Box::new(io::stdout()) as Box<dyn Write>);
-            return Ok(Self { writer, file: None, path: None });
-        }
-        let mut name = path.file_name().context("--to names no file")?.to_owned();
-        name.push(".partial");
-        let partial = path.with_file_name(name);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file =
-            options.open(&partial).with_context(|| format!("{} cannot be written", partial.display()))?;
-        let writer = BufWriter::with_capacity(1 << 20, Box::new(file.try_clone()?) as Box<dyn Write>);
-        Ok(Self { writer, file: Some(file), path: Some((path.to_owned(), partial)) })
-    }
-
-    fn complete(&mut self) -> anyhow::Result<()> {
-        self.writer.flush().context("the backup could not be written")?;
-        let (Some(file), Some((path, partial))) = (&self.file, &self.path) else { return Ok(()) };
-        file.sync_all()
-            .and_then(|()| fs::rename(partial, path))
-            .with_context(|| format!("{} could not be written", path.display()))
-    }
-
-    fn discard(&self) {
-        if let Some((_, partial)) = &self.path {
-            let _ = fs::remove_file(partial);
-        }
-    }
 }
 
 /// Reads, and passes on what it read.
@@ -114,7 +70,7 @@ struct Tee<'a, R> {
 impl<R: Read> Read for Tee<'_, R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(bytes)?;
-        self.output.writer.write_all(&bytes[..count])?;
+        self.output.write(&bytes[..count])?;
         Ok(count)
     }
 }
@@ -142,6 +98,7 @@ struct Incoming {
     runtime: Runtime,
     messages: Streaming<v1::BackupResponse>,
     bytes: Bytes,
+    silence: Duration,
 }
 
 impl Incoming {
@@ -157,20 +114,23 @@ impl Incoming {
                 value.set_sensitive(true);
                 request.metadata_mut().insert("authorization", value);
             }
-            let answer = AdministrationClient::new(channel).backup(request).await;
+            let mut client = AdministrationClient::new(channel);
+            let answer = timeout(SILENCE, client.backup(request)).await.map_err(|_| silent(SILENCE))?;
             anyhow::Ok(answer.map_err(refused)?.into_inner())
         })?;
-        Ok(Self { runtime, messages, bytes: Bytes::new() })
+        Ok(Self { runtime, messages, bytes: Bytes::new(), silence: SILENCE })
     }
 }
 
 impl Read for Incoming {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         while self.bytes.is_empty() {
-            match self.runtime.block_on(self.messages.message()) {
-                Ok(Some(message)) => self.bytes = message.data,
-                Ok(None) => return Ok(0),
-                Err(status) => return Err(io::Error::other(refused(status))),
+            let (messages, silence) = (&mut self.messages, self.silence);
+            match self.runtime.block_on(async { timeout(silence, messages.message()).await }) {
+                Ok(Ok(Some(message))) => self.bytes = message.data,
+                Ok(Ok(None)) => return Ok(0),
+                Ok(Err(status)) => return Err(io::Error::other(refused(status))),
+                Err(_) => return Err(io::Error::other(silent(silence))),
             }
         }
         Ok(take_some(&mut self.bytes, bytes))
@@ -181,6 +141,10 @@ fn take_some(from: &mut Bytes, into: &mut [u8]) -> usize {
     let count = from.len().min(into.len());
     from.copy_to_slice(&mut into[..count]);
     count
+}
+
+fn silent(silence: Duration) -> anyhow::Error {
+    anyhow::anyhow!("the server has sent nothing for {silence:?}; look after its disk, and try again")
 }
 
 /// What the server says, without what gRPC adds.
@@ -216,4 +180,48 @@ fn token(server: &ServerAccess) -> anyhow::Result<Option<String>> {
         (None, Some(path)) => Some(Tokens::load(path)?.first()),
         (None, None) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::{Response, Status};
+    use v1::administration_server::{Administration, AdministrationServer};
+
+    use super::*;
+
+    /// Begins a backup, and sends nothing of it.
+    struct Stuck;
+
+    #[tonic::async_trait]
+    impl Administration for Stuck {
+        type BackupStream = tokio_stream::Pending<Result<v1::BackupResponse, Status>>;
+
+        async fn backup(
+            &self,
+            _: Request<v1::BackupRequest>,
+        ) -> Result<Response<Self::BackupStream>, Status> {
+            Ok(Response::new(tokio_stream::pending()))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_sends_nothing_is_not_waited_for_without_end() {
+        let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let server = tonic::transport::Server::builder()
+            .add_service(AdministrationServer::new(Stuck))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(server);
+        let access = ServerAccess { endpoint, ca_file: None, identity: None, token: None, token_file: None };
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut incoming = Incoming::ask(&access).expect("it begins");
+            incoming.silence = Duration::from_secs(1);
+            incoming.read(&mut [0; 8])
+        });
+        let error = heard.await.unwrap().expect_err("it sends nothing").to_string();
+        assert!(error.contains("the server has sent nothing for 1s"), "{error}");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod backup;
 mod health;
+mod output;
 mod restore;
 mod serve;
 mod telemetry;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use perper_proto::v1;
+use perper_store::HeadRoom;
 
 use super::{Durability, StoreKind};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub store: StoreKind,
     /// Which failure an acknowledged write survives: `None` is `sync` with a data folder and `memory` without.
     pub durability: Option<Durability>,
+    /// Bytes of the disk that are held back for deletes and completions, and for what the store does by itself.
+    pub disk_reserve: u64,
 
     /// What clients may ask for; announced to them in `Hello`.
     pub limits: Limits,
@@ -96,6 +99,7 @@ impl Default for Config {
             data: None,
             store: StoreKind::Sled,
             durability: None,
+            disk_reserve: HeadRoom::DEFAULT_RESERVE,
             limits: Limits::default(),
             max_connections: 16_384,
             max_rpcs_per_connection: 1_024,

@@ -192,6 +192,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         |d| d.config.durability.map(durability_name).unwrap_or_default().to_owned()
     ),
     setting!(
+        STORAGE,
+        "disk-reserve",
+        "BYTES",
+        "Writes are turned away when less of the disk is free",
+        |d, v| put(&mut d.config.disk_reserve, parse_bytes(v)),
+        |d| show_bytes(d.config.disk_reserve)
+    ),
+    setting!(
         BEHAVIOUR,
         "session-lease",
         "TIME",

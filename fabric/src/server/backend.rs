@@ -139,7 +139,7 @@ fn open_engine(shell: &Shell, store: Option<Arc<dyn Store>>, clock: Clock) -> Re
         None => (new_cluster_id()?, 1),
     };
     let head_room =
-        folder.as_ref().map(|folder| HeadRoom::of_folder(folder.path(), DISK_RESERVE)).transpose()?;
+        folder.as_ref().map(|folder| HeadRoom::of_folder(folder.path(), config.disk_reserve)).transpose()?;
     let options = EmbeddedOptions {
         cluster_id: cluster_id.0,
         boot_epoch,
@@ -170,9 +170,6 @@ fn sample(metrics: &Metrics, broker: &Broker, engine: &Embedded) {
     metrics.stream_items_received.inner().store(tally.stream_items, Ordering::Relaxed);
     metrics.stream_bytes_received.inner().store(tally.stream_bytes, Ordering::Relaxed);
 }
-
-/// Disk space that is kept for completions, acknowledgements and removals.
-const DISK_RESERVE: u64 = 64 << 20;
 
 /// Recent items that are kept in memory for listeners who keep up.
 const TAIL_CACHE: usize = 64 << 20;

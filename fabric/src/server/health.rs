@@ -5,7 +5,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 /// The names that can be asked for: the server as a whole (the empty name), and each service.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "",
     v1::sessions_server::SERVICE_NAME,
     v1::executions_server::SERVICE_NAME,
@@ -13,6 +13,7 @@ const NAMES: [&str; 7] = [
     v1::streams_server::SERVICE_NAME,
     v1::states_server::SERVICE_NAME,
     v1::inspection_server::SERVICE_NAME,
+    v1::administration_server::SERVICE_NAME,
 ];
 
 /// Tells probes and load balancers how the server is.

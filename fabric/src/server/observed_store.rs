@@ -79,8 +79,8 @@ impl Store for ObservedStore {
         }))
     }
 
-    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
-        self.inner.backup(cluster_id, boot_epoch)
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64, spare: u64) -> Result<Backup> {
+        self.inner.backup(cluster_id, boot_epoch, spare)
     }
 
     fn disk_usage(&self) -> Result<u64> {

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Makes the list of files in a folder durable.
 ///
 /// Only where a folder is a file that can be flushed; elsewhere (on Windows) the file system sees to it.
-pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+pub fn sync_folder(path: &Path) -> Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

@@ -64,6 +64,18 @@ impl DataFolder {
         Self::open_as(path, kind, FORMAT_VERSION, MIGRATIONS)
     }
 
+    /// As [`open`](Self::open), but makes nothing: for those who expect data in it.
+    pub fn open_existing(path: &Path, kind: StoreKind) -> Result<Self> {
+        if Format::read(path)?.is_none() {
+            let message = format!(
+                "{} is no data folder of Perper: name the one that a server keeps its data in",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Incompatible, message));
+        }
+        Self::open(path, kind)
+    }
+
     fn open_as(path: &Path, kind: StoreKind, version: u32, migrations: &[Migration]) -> Result<Self> {
         if kind == StoreKind::Memory {
             return Err(Error::new(
@@ -71,8 +83,7 @@ impl DataFolder {
                 "the memory store has no data folder; leave it out",
             ));
         }
-        fs::create_dir_all(path)
-            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        make_folder(path)?;
         let lock = Lock::take(path)?;
         let mut format = match Format::read(path)? {
             Some(format) => format,
@@ -96,8 +107,7 @@ impl DataFolder {
         boot_epoch: u64,
         fill: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
-        fs::create_dir_all(path)
-            .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))?;
+        make_folder(path)?;
         let _lock = Lock::take(path)?;
         if Format::read(path)?.is_some() {
             let message = format!("the folder {} holds data already; name an empty one", path.display());
@@ -160,6 +170,19 @@ impl DataFolder {
     pub fn boot_epoch(&self) -> u64 {
         self.format.boot_epoch
     }
+}
+
+/// Makes a folder that only its owner can look into, for what agents keep is nobody else's. One that is there stays as it
+/// is: somebody may have given it to a group, as Kubernetes does with volumes.
+fn make_folder(path: &Path) -> Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| folder.create(path))
+        .map_err(|error| Error::io(format!("making the data folder {}", path.display()), &error))
 }
 
 fn remove_all(folder: &Path) -> Result<()> {

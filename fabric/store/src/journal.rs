@@ -262,8 +262,8 @@ impl Store for JournaledStore {
         self.checkpoints.range(space, range, direction)
     }
 
-    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
-        Backup::begin(&self.checkpoints, &self.writer, cluster_id, boot_epoch)
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64, spare: u64) -> Result<Backup> {
+        Backup::begin(&self.checkpoints, &self.writer, cluster_id, boot_epoch, spare)
     }
 
     fn disk_usage(&self) -> Result<u64> {

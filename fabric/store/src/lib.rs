@@ -29,6 +29,7 @@ mod store;
 pub use backup::{BACKUP_VERSION, Backup, BackupHeader, BackupReader, BackupSummary, restore};
 pub use batch::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Value, WriteBatch};
 pub use committer::{Commit, Committer, CommitterOptions, CommitterStats};
+pub use disk::sync_folder;
 pub use error::{Error, ErrorKind, Result};
 pub use fjall::FjallStore;
 pub use folder::{ClusterId, DataFolder, FORMAT_VERSION};

@@ -10,15 +10,18 @@
 //!   Large values are therefore cut into chunks, and segments made large, so that no page gets there.
 //! * sled's `conf`, without which it does not open, is flushed when the store is opened.
 //! * `flush_async` can deadlock; it is not used.
+//! * What sled replaces stays in memory until somebody comes to free it, and what it has to write waits there in buffers of
+//!   a segment each. A commit frees what it left, and flushes what has come together.
 
 mod chunks;
+mod garbage;
 mod keys;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ::sled::{Batch, Db, IVec, Mode};
 use bytes::Bytes;
@@ -38,6 +41,10 @@ const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 /// Memory that sled may use for pages.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Bytes of keys and values that may wait for sled's threads to write them. With the pages that it writes because of them,
+/// that is a few segments; without a bound, a slow disk would let all of a checkpoint wait.
+const UNWRITTEN_BYTES: usize = 4 * 1024 * 1024;
+
 /// How often sled's own thread rewrites sparse segments, for up to half of that time. It also flushes and calls `fsync`,
 /// which here only repeats what a checkpoint did; twice a second, as sled does unless told otherwise, that was nearly all
 /// of what an idle server cost.
@@ -51,6 +58,8 @@ pub struct SledStore {
     /// sled's data file, opened once more: flushing any descriptor of a file flushes the file.
     file: File,
     durability: Durability,
+    /// Bytes that were committed since the last flush.
+    unwritten: AtomicUsize,
     closed: AtomicBool,
 }
 
@@ -76,9 +85,22 @@ impl SledStore {
             .write(true)
             .open(path.join("db"))
             .map_err(|error| Error::io(what(), &error))?;
-        let store = Self { db, chunks, file, durability, closed: AtomicBool::new(false) };
+        let store = Self {
+            db,
+            chunks,
+            file,
+            durability,
+            unwritten: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+        };
         sync_files(path)?;
         Ok(store)
+    }
+
+    fn flush(&self, what: &str) -> Result<()> {
+        self.unwritten.store(0, Ordering::Relaxed);
+        self.db.flush().map_err(|error| sled_error(what, &error))?;
+        Ok(())
     }
 
     fn collect(&self, group: &[WriteBatch]) -> Result<Changes> {
@@ -134,9 +156,12 @@ impl Store for SledStore {
         }
         let what = "committing to the sled store";
         self.db.apply_batch(batch).map_err(|error| sled_error(what, &error))?;
-        if self.durability >= Durability::Process {
-            self.db.flush().map_err(|error| sled_error(what, &error))?;
+        let bytes: usize = group.iter().map(WriteBatch::size).sum();
+        let unwritten = self.unwritten.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.durability >= Durability::Process || unwritten >= UNWRITTEN_BYTES {
+            self.flush(what)?;
         }
+        garbage::free();
         if self.durability == Durability::Sync {
             self.file.sync_data().map_err(|error| Error::io("flushing the sled store to disk", &error))?;
         }
@@ -182,7 +207,7 @@ impl Store for SledStore {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.db.flush().map_err(|error| sled_error("closing the sled store", &error))?;
+        self.flush("closing the sled store")?;
         self.file.sync_all().map_err(|error| Error::io("closing the sled store", &error))
     }
 
@@ -197,7 +222,9 @@ impl Store for SledStore {
 
 impl Base for SledStore {
     fn sync(&self) -> Result<()> {
-        self.db.flush().map_err(|error| sled_error("flushing the sled store", &error))?;
+        self.flush("flushing the sled store")?;
+        // The buffers that have just been written.
+        garbage::free();
         self.file.sync_all().map_err(|error| Error::io("flushing the sled store to disk", &error))
     }
 

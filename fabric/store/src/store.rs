@@ -82,10 +82,10 @@ pub trait Store: Send + Sync + 'static {
     /// The entries of a range.
     fn range(&self, space: Space, range: KeyRange, direction: Direction) -> Entries;
 
-    /// Begins a [backup](Backup), which says whose data it is. Refused where nothing is on disk, and while another one is
-    /// being taken.
-    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64) -> Result<Backup> {
-        let _ = (cluster_id, boot_epoch);
+    /// Begins a [backup](Backup), which says whose data it is, and gives way to writers when less than `spare` bytes of the
+    /// disk are free. Refused where nothing is on disk, and while another one is being taken.
+    fn backup(&self, cluster_id: ClusterId, boot_epoch: u64, spare: u64) -> Result<Backup> {
+        let _ = (cluster_id, boot_epoch, spare);
         let message = format!(
             "the {} store has no journal, of which a backup is made; give the server --data",
             self.kind()

@@ -54,7 +54,7 @@ fn content(store: &dyn Store) -> Content {
 }
 
 fn begin(store: &dyn Store) -> Backup {
-    store.backup(ID, 7).expect("a backup begins")
+    store.backup(ID, 7, 0).expect("a backup begins")
 }
 
 fn rest(backup: Backup) -> Vec<u8> {
@@ -351,7 +351,7 @@ fn a_second_backup_waits_for_the_first_to_end_in_whatever_way() {
     let noted = || fs::exists(folder.path().join("journal/backup.changes")).unwrap();
     let first = begin(&*store);
     assert!(noted());
-    let error = store.backup(ID, 1).map(drop).expect_err("one at a time");
+    let error = store.backup(ID, 1, 0).map(drop).expect_err("one at a time");
     assert_eq!(error.kind(), ErrorKind::Busy);
     drop(first);
     assert!(!noted());
@@ -365,7 +365,7 @@ fn a_second_backup_waits_for_the_first_to_end_in_whatever_way() {
     first.next().expect("an entry").expect("bytes");
     first.next().expect("a change").expect("bytes");
     assert!(noted());
-    let error = store.backup(ID, 1).map(drop).expect_err("one at a time");
+    let error = store.backup(ID, 1, 0).map(drop).expect_err("one at a time");
     assert_eq!(error.kind(), ErrorKind::Busy);
     drop(first);
     assert!(!noted());
@@ -397,12 +397,12 @@ fn a_backup_of_a_store_that_is_closed_fails() {
     let error = backup.next().expect("an answer").expect_err("the store is closed");
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(backup.next().is_none());
-    assert_eq!(store.backup(ID, 1).map(drop).expect_err("it is closed").kind(), ErrorKind::Closed);
+    assert_eq!(store.backup(ID, 1, 0).map(drop).expect_err("it is closed").kind(), ErrorKind::Closed);
 }
 
 #[test]
 fn what_is_only_in_memory_has_no_backup() {
-    let error = MemoryStore::new().backup(ID, 1).map(drop).expect_err("there is nothing on disk");
+    let error = MemoryStore::new().backup(ID, 1, 0).map(drop).expect_err("there is nothing on disk");
     assert_eq!(error.kind(), ErrorKind::Incompatible);
 }
 

@@ -8,6 +8,12 @@ import { Reader } from "./reader.js";
 /** So much is taken at once, about; handlers and readers then have their turn before the next. */
 const BATCH_BYTES = 1 << 18;
 
+/**
+ * How much one turn takes. With all that waits, a caller's calls would go around as one lump, each process idle while
+ * another has it; in parts, the answers to the first are on their way while the rest is worked on.
+ */
+const TAKEN_BYTES = 24 << 10;
+
 /** Whoever has something to add before a batch goes. */
 export interface Pumped {
   pump(): void;
@@ -158,7 +164,7 @@ export class Port {
   }
 
   #drain(): void {
-    const batch = this.#native?.drain(BATCH_BYTES);
+    const batch = this.#native?.drain(TAKEN_BYTES);
     if (batch == null) {
       this.#draining = false;
       return;

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::engine::{DEFAULT, Engine, Failure, encode};
+use super::engine::{DEFAULT, Engine, Failure, PATIENCE, encode};
 use super::project::{Project, Source};
 use super::template::{Service, services, templates};
 use super::unit::{self, Listed};
@@ -21,6 +22,13 @@ use crate::{Error, Result};
 
 /// After events that could not be followed: how long to wait at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
+/// What happens to containers and changes how they stand. Health checks are events as well, several for each.
+const EVENTS: [&str; 4] = ["create", "destroy", "die", "start"];
+/// How long a container is left alone that could not be stopped.
+const STOP_AGAIN: Duration = Duration::from_secs(5);
+/// Containers that are looked at closely at once, and how long that may take for each: an engine may have one that it
+/// never tells of.
+const LOOKS: (usize, Duration) = (16, Duration::from_secs(10));
 
 /// What the back-end has to know.
 #[derive(Clone, Debug)]
@@ -44,7 +52,15 @@ pub struct Compose {
     shared: Arc<Shared>,
     /// Stops under way.
     stops: TaskTracker,
-    _following: DropGuard,
+    stop_again: Duration,
+    /// Cancelled when the back-end ends.
+    closing: CancellationToken,
+}
+
+impl Drop for Compose {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
 }
 
 #[derive(Debug)]
@@ -68,15 +84,19 @@ struct Known {
 impl Compose {
     /// Reads the project, and begins to follow the containers of its agents.
     pub fn start(settings: Settings) -> Result<Self> {
+        Self::start_with(settings, STOP_AGAIN)
+    }
+
+    fn start_with(settings: Settings, stop_again: Duration) -> Result<Self> {
         let project = Project::load(&settings.source, settings.project.as_deref())?;
         let services = services(&project)?;
         let engine = Engine::new(settings.engine.as_deref().unwrap_or(DEFAULT))
             .map_err(|message| Error::template("docker-host", message))?;
         let shared = Arc::new(Shared { engine, changed: Notify::new(), known: Mutex::default() });
-        let stop = CancellationToken::new();
-        let filters = json!({"type": ["container"], "label": unit::filter(&project.name)});
+        let closing = CancellationToken::new();
+        let filters = json!({"type": ["container"], "event": EVENTS, "label": unit::filter(&project.name)});
         let follow = follow(Arc::clone(&shared), filters);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(follow));
         tracing::info!(project = project.name, agents = ?services.keys(), "services that can be agents");
         Ok(Compose {
             project: project.name,
@@ -84,7 +104,8 @@ impl Compose {
             fabric: settings.fabric,
             shared,
             stops: TaskTracker::new(),
-            _following: stop.drop_guard(),
+            stop_again,
+            closing,
         })
     }
 
@@ -96,28 +117,36 @@ impl Compose {
     async fn look(&self, suspects: &BTreeSet<String>) -> Result<BTreeMap<Unit, (String, UnitState)>> {
         let filters = json!({"label": unit::filter(&self.project)});
         let path = format!("/containers/json?all=true&filters={}", encode(&filters.to_string()));
-        let entries = self.ask("listing containers", Method::GET, &path, &Value::Null).await?;
-        let mut listed = BTreeMap::new();
-        let entries = entries.as_array().into_iter().flatten();
-        for found in entries.filter_map(|entry| Listed::read(entry, &self.project)) {
+        let answer = self.ask("listing containers", Method::GET, &path, &Value::Null).await?;
+        let Some(entries) = answer.as_array() else {
+            // To take it for an empty one would be to start everything once more.
+            return Err(Error::backend(
+                "listing containers",
+                "the answer is no list; is this a Docker Engine?",
+            ));
+        };
+        let listed: Vec<_> = entries.iter().filter_map(|entry| Listed::read(entry, &self.project)).collect();
+        let seen = futures_util::stream::iter(listed).map(|found| async move {
             let state = match found.state() {
                 Some(state) if !suspects.contains(&found.id) => state,
-                _ => {
-                    let path = format!("/containers/{}/json", found.id);
-                    match self.shared.engine.ask(Method::GET, &path, &Value::Null).await {
-                        Ok(details) => unit::state(&details),
-                        // It is gone since.
-                        Err(failure) if failure.status() == Some(404) => continue,
-                        Err(failure) => {
-                            return Err(Error::backend(format!("container {}", found.id), failure));
-                        }
-                    }
-                }
+                _ => self.look_closely(&found.id).await?,
             };
-            let former = listed.insert(found.unit, (found.id, state));
-            debug_assert!(former.is_none(), "names are unique");
+            Some((found.unit, (found.id, state)))
+        });
+        Ok(seen.buffer_unordered(LOOKS.0).filter_map(async |seen| seen).collect().await)
+    }
+
+    /// How a container stands; none if it is gone since.
+    async fn look_closely(&self, id: &str) -> Option<UnitState> {
+        let path = format!("/containers/{id}/json");
+        match self.shared.engine.ask_within(LOOKS.1, Method::GET, &path, &Value::Null).await {
+            Ok(details) => Some(unit::state(&details)),
+            Err(failure) if failure.status() == Some(404) => None,
+            Err(failure) => {
+                tracing::warn!(container = id, %failure, "how a container stands cannot be told; leaving it alone");
+                Some(UnitState::Stopping)
+            }
         }
-        Ok(listed)
     }
 
     /// Makes a container and starts it. Nothing is left if that fails.
@@ -125,6 +154,13 @@ impl Compose {
         let wrong = |message: String| Error::template(format!("service {}", service.name), message);
         let body = unit::body(unit, &self.project, service, &self.fabric).map_err(wrong)?;
         let container = service.container.as_ref().map_err(|message| wrong(message.clone()))?;
+        let (major, minor) =
+            self.shared.engine.version().await.map_err(|failure| Error::backend("container", failure))?;
+        if let Some((field, (_, since))) = container.beyond((major, minor)) {
+            return Err(wrong(format!(
+                "{field} needs the Docker Engine's API {major}.{since}, and this engine has {major}.{minor}; leave it out"
+            )));
+        }
         for volume in &container.volumes {
             // The engine would make one that Compose does not know, without its driver.
             let path = format!("/volumes/{}", encode(volume));
@@ -137,11 +173,7 @@ impl Compose {
         if let Some(platform) = &container.platform {
             path += &format!("&platform={}", encode(platform));
         }
-        let created = match self.shared.engine.ask(Method::POST, &path, &Value::Object(body)).await {
-            // Our listing is older than the container.
-            Err(failure) if failure.status() == Some(409) => return Ok(()),
-            outcome => outcome.map_err(|failure| Error::backend(&what, failure))?,
-        };
+        let created = self.ask(&what, Method::POST, &path, &Value::Object(body)).await?;
         let id = created.get("Id").and_then(Value::as_str).unwrap_or(&name).to_owned();
         let started = async {
             // Engines before version 25 take one network at a time.
@@ -221,9 +253,11 @@ impl Backend for Compose {
             id
         };
         let (shared, unit) = (Arc::clone(&self.shared), unit.clone());
+        let (closing, again) = (self.closing.clone(), self.stop_again);
         self.stops.spawn(async move {
             if let Err(error) = shared.end(&id).await {
-                tracing::warn!(%unit, %error, "a container could not be stopped; trying again");
+                tracing::warn!(%unit, %error, ?again, "a container could not be stopped; trying again");
+                closing.run_until_cancelled(tokio::time::sleep(again)).await;
             }
             shared.lock().stopping.remove(&id);
             shared.changed.notify_one();
@@ -248,6 +282,7 @@ impl Backend for Compose {
 
     /// What runs goes on: the engine keeps it, and the next Scaler finds it. Only what was told to stop is waited for.
     async fn shutdown(&self) {
+        self.closing.cancel();
         self.stops.close();
         self.stops.wait().await;
     }
@@ -260,8 +295,13 @@ impl Shared {
 
     /// Stops a container with its signal and its time, which it was made with, and removes it.
     async fn end(&self, id: &str) -> Result<(), Failure> {
+        let details = self.engine.ask(Method::GET, &format!("/containers/{id}/json"), &Value::Null).await;
+        if details.as_ref().is_err_and(|failure| failure.status() == Some(404)) {
+            return Ok(());
+        }
+        let patience = PATIENCE + unit::grace(&details?);
         let path = format!("/containers/{id}/stop");
-        match self.engine.ask_patiently(Method::POST, &path, &Value::Null).await {
+        match self.engine.ask_within(patience, Method::POST, &path, &Value::Null).await {
             Err(failure) if failure.status() != Some(404) => return Err(failure),
             _ => {}
         }
@@ -283,21 +323,28 @@ impl Shared {
 async fn follow(shared: Arc<Shared>, filters: Value) {
     let mut wait = AGAIN.0;
     loop {
-        let mut heard = false;
+        let begin = Instant::now();
         let ended = shared.engine.events(&filters, |event| {
-            heard = true;
             if let ("die", Some(id)) = unit::told(event) {
                 shared.lock().died.insert(id.to_owned());
             }
             shared.changed.notify_one();
         });
         let ended = ended.await;
-        if heard {
+        if begin.elapsed() > AGAIN.1 {
             wait = AGAIN.0;
         }
-        let error = ended.err().map(|error| error.to_string());
-        tracing::warn!(error, ?wait, "the Docker Engine's events have ended; following them again");
+        match ended {
+            Ok(()) => tracing::debug!("the Docker Engine's events have ended; following them again"),
+            Err(error) => {
+                tracing::warn!(%error, ?wait, "the Docker Engine's events cannot be followed; trying again")
+            }
+        }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(AGAIN.1);
     }
 }
+
+#[cfg(test)]
+#[path = "backend_tests.rs"]
+mod tests;

@@ -7,6 +7,13 @@ use super::syntax;
 use super::template::Container;
 use super::translation::bytes;
 
+/// What can be said of a volume, by its type.
+const OPTIONS: &[(&str, &[&str])] = &[
+    ("bind", &["create_host_path", "propagation", "selinux"]),
+    ("tmpfs", &["mode", "size"]),
+    ("volume", &["nocopy", "subpath"]),
+];
+
 /// Adds to a list of the host's configuration.
 pub(super) fn add(host: &mut Map<String, Value>, list: &str, entry: Value) {
     if let Value::Array(entries) = host.entry(list).or_insert_with(|| json!([])) {
@@ -65,6 +72,14 @@ fn long_volume(
         &["type", "source", "target", "read_only", "consistency", "bind", "volume", "tmpfs"];
     if let Some(field) = volume.keys().find(|field| !KNOWN.contains(&field.as_str())) {
         return Err(format!("{field} is not passed on to containers of agents"));
+    }
+    for (kind, known) in OPTIONS {
+        let mut options = volume.get(*kind).and_then(Value::as_object).into_iter().flatten();
+        if let Some((option, _)) =
+            options.find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()))
+        {
+            return Err(format!("{option} of {kind} is not passed on to containers of agents"));
+        }
     }
     let field = |name: &str| volume.get(name).map(syntax::text).transpose();
     let option = |kind: &str, name: &str| volume.get(kind).and_then(|options| options.get(name)).cloned();

@@ -165,9 +165,13 @@ impl Composer {
         };
         let output =
             command.output().map_err(|error| format!("{} cannot be run: {error}", words.join(" ")))?;
+        let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{} says: {}", words.join(" "), said.trim()));
+        }
+        // Such as that a variable is not set, and what it stands for empty.
+        for warning in said.lines().filter(|line| !line.trim().is_empty()) {
+            tracing::warn!(warning, "{} warns", words.join(" "));
         }
         String::from_utf8(output.stdout).map_err(|_| "what Compose prints is not UTF-8".to_owned())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::engine::Version;
 use super::mounts::{add, files, volumes};
 use super::project::Project;
 use super::translation::{CONTAINER, DEPLOY_LEFT_TO_COMPOSE, HOST, LEFT_TO_COMPOSE, bytes, nano_cpus};
@@ -12,7 +13,7 @@ use crate::model::{Mode, Restart, Template, Templates};
 use crate::{Error, Result};
 
 /// How long a container may take to stop, in seconds, where its service does not say: as Compose has it.
-const STOP_TIMEOUT: i64 = 10;
+pub(super) const STOP_TIMEOUT: i64 = 10;
 
 /// A service, as a template of containers.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,26 @@ pub(super) struct Container {
     pub(super) volumes: Vec<String>,
     /// The platform of the image, if any is asked for.
     pub(super) platform: Option<String>,
+}
+
+impl Container {
+    /// What an engine of that version of the API would leave out in silence.
+    pub(super) fn beyond(&self, api: Version) -> Option<(&'static str, Version)> {
+        let host = self.body.get("HostConfig").unwrap_or(&Value::Null);
+        let mut mounts = host.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+        let mut places = self.networks.iter().map(|(_, place)| place);
+        let asked = [
+            ("annotations", (1, 43), host.get("Annotations").is_some()),
+            (
+                "start_interval",
+                (1, 44),
+                self.body.get("Healthcheck").is_some_and(|check| check.get("StartInterval").is_some()),
+            ),
+            ("subpath", (1, 45), mounts.any(|mount| mount.pointer("/VolumeOptions/Subpath").is_some())),
+            ("gw_priority", (1, 48), places.any(|place| place.get("GwPriority").is_some())),
+        ];
+        asked.into_iter().find_map(|(field, since, asked)| (asked && api < since).then_some((field, since)))
+    }
 }
 
 /// The services of a project, by the agent that they are for.

@@ -177,6 +177,11 @@ fn what_cannot_be_passed_on_is_named() {
             json!({"image": "i", "volumes": [{"type": "cluster", "source": "c", "target": "/x"}]}),
             "of type \"cluster\"",
         ),
+        (
+            json!({"image": "i", "volumes": [
+                {"type": "bind", "source": "/s", "target": "/x", "bind": {"recursive": "readonly"}}]}),
+            "volumes: recursive of bind is not passed on",
+        ),
         (json!({"image": "i", "secrets": ["said"]}), "secrets: said is not a file"),
         (json!({"image": "i", "mem_limit": "much"}), "mem_limit: \"much\" is no size"),
         (json!({"image": "i", "stop_grace_period": "soon"}), "stop_grace_period: \"soon\" is no time"),
@@ -192,6 +197,25 @@ fn what_cannot_be_passed_on_is_named() {
     ] {
         let error = read(service).expect_err(complaint);
         assert!(error.contains(complaint), "{error}");
+    }
+}
+
+#[test]
+fn what_an_engine_is_too_old_for_is_named() {
+    for (service, expected) in [
+        (json!({"healthcheck": {"test": "true", "interval": "1s"}}), None),
+        (json!({"annotations": {"a": "b"}}), Some(("annotations", (1, 43)))),
+        (json!({"healthcheck": {"test": "true", "start_interval": "1s"}}), Some(("start_interval", (1, 44)))),
+        (
+            json!({"volumes": [
+                {"type": "volume", "source": "data", "target": "/x", "volume": {"subpath": "mine"}}]}),
+            Some(("subpath", (1, 45))),
+        ),
+        (json!({"networks": {"back": {"gw_priority": 1}}}), Some(("gw_priority", (1, 48)))),
+    ] {
+        let container = with_image(service).unwrap();
+        assert_eq!(container.beyond((1, 41)), expected);
+        assert_eq!(container.beyond((1, 48)), None, "{expected:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::template::Service;
+use super::template::{STOP_TIMEOUT, Service};
 use crate::model::{Unit, UnitState};
 use crate::names;
 
@@ -130,6 +130,13 @@ pub(super) fn state(details: &Value) -> UnitState {
     UnitState::Ended { success: state.get("ExitCode").and_then(Value::as_i64) == Some(0), ran_for }
 }
 
+/// How long a container has from its signal to its end by force, as the engine tells in detail.
+pub(super) fn grace(details: &Value) -> Duration {
+    let seconds = details.pointer("/Config/StopTimeout").and_then(Value::as_i64).unwrap_or(STOP_TIMEOUT);
+    // A negative one has no end.
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(u32::MAX.into()))
+}
+
 /// What an event tells: what has happened, and to which container.
 pub(super) fn told(event: &Value) -> (&str, Option<&str>) {
     let action = event.get("Action").and_then(Value::as_str).unwrap_or_default();
@@ -205,6 +212,19 @@ mod tests {
         );
         assert_eq!(ended(json!({"ExitCode": 137, "StartedAt": "0001-01-01T00:00:00Z"})), never);
         assert_eq!(super::state(&json!({})), never);
+    }
+
+    #[test]
+    fn a_container_has_the_time_to_stop_that_it_was_made_with() {
+        for (config, seconds) in [
+            (json!({"StopTimeout": 90}), 90),
+            (json!({"StopTimeout": 0}), 0),
+            (json!({"StopTimeout": null}), 10),
+            (json!({}), 10),
+            (json!({"StopTimeout": -1}), u32::MAX.into()),
+        ] {
+            assert_eq!(grace(&json!({"Config": config})), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

@@ -169,53 +169,5 @@ impl Candidate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DURATION: Duration = Duration::from_secs(15);
-
-    fn lease(holder: &str, renewed: i64) -> LeaseSpec {
-        LeaseSpec {
-            holder_identity: Some(holder.to_owned()),
-            renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
-            ..LeaseSpec::default()
-        }
-    }
-
-    #[test]
-    fn a_lease_is_taken_when_nobody_holds_it_or_its_holder_is_silent() {
-        let mut election = Election { identity: "me".into(), seen: None };
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        for (lease, seconds, expected) in [
-            (None, 0, Step::Create),
-            // The first look says nothing of how old it is, whatever its time.
-            (Some(lease("other", 100)), 1, Step::Wait),
-            (Some(lease("other", 100)), 15, Step::Wait),
-            // It lives.
-            (Some(lease("other", 200)), 15, Step::Wait),
-            (Some(lease("other", 200)), 29, Step::Wait),
-            (Some(lease("other", 200)), 30, Step::Take),
-            (Some(lease("me", 300)), 31, Step::Renew),
-            (Some(lease("me", 300)), 99, Step::Renew),
-            (Some(lease("other", 400)), 100, Step::Wait),
-            (Some(lease("", 400)), 101, Step::Take),
-        ] {
-            assert_eq!(
-                election.step(lease.as_ref(), DURATION, after(seconds)),
-                expected,
-                "{lease:?} {seconds}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_holders_own_duration_counts() {
-        let mut election = Election { identity: "me".into(), seen: None };
-        let start = Instant::now();
-        let long = LeaseSpec { lease_duration_seconds: Some(60), ..lease("other", 1) };
-        assert_eq!(election.step(Some(&long), DURATION, start), Step::Wait);
-        assert_eq!(election.step(Some(&long), DURATION, start + Duration::from_secs(59)), Step::Wait);
-        assert_eq!(election.step(Some(&long), DURATION, start + Duration::from_secs(60)), Step::Take);
-    }
-}
+#[path = "lease_tests.rs"]
+mod tests;

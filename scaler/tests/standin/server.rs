@@ -2,32 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::apply;
-use super::store::{Faults, Key, Refusal, Store, matches, refuse};
+use super::front::Front;
+use super::store::{self, Faults, Key, Refusal, Store, matches, refuse};
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// How often nodes do something, and how often a watch without news says how far it is.
 const BEAT: Duration = Duration::from_millis(10);
 const BOOKMARKS: Duration = Duration::from_millis(100);
 
-struct Shared {
+pub(super) struct Shared {
     store: Mutex<Store>,
     /// The latest version, for those who wait for the next.
     latest: watch::Sender<u64>,
@@ -46,18 +42,19 @@ impl Shared {
 
 /// An API server.
 pub(crate) struct StandIn {
-    address: SocketAddr,
     shared: Arc<Shared>,
+    /// The way in for the test itself.
+    user: Arc<Front>,
+    fronts: Mutex<Vec<Arc<Front>>>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
 impl StandIn {
     pub(crate) async fn start(seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { store: Mutex::new(Store::new(seed)), latest: watch::Sender::new(1) });
         let stop = CancellationToken::new();
-        let (nodes, requests) = (Arc::clone(&shared), Arc::clone(&shared));
+        let nodes = Arc::clone(&shared);
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 tokio::time::sleep(BEAT).await;
@@ -66,13 +63,28 @@ impl StandIn {
                 }
             }
         }));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, requests, stop.clone())));
-        StandIn { address, shared, _stop: stop.drop_guard() }
+        let user = Front::open("user", Arc::clone(&shared), &stop).await;
+        StandIn { shared, user, fronts: Mutex::default(), stop: stop.clone(), _stop: stop.drop_guard() }
     }
 
     pub(crate) fn client(&self) -> kube::Client {
-        let config = kube::Config::new(format!("http://{}", self.address).parse().unwrap());
-        kube::Client::try_from(config).unwrap()
+        self.user.client()
+    }
+
+    /// A way in for somebody of whom it is to be known what he does.
+    pub(crate) async fn front(&self, name: &str) -> Arc<Front> {
+        let front = Front::open(name, Arc::clone(&self.shared), &self.stop).await;
+        self.fronts.lock().unwrap().push(Arc::clone(&front));
+        front
+    }
+
+    /// As when it is killed and started again: connections break, for everybody but the test, what was under way may have
+    /// happened or not, and of its history it remembers nothing.
+    pub(crate) fn restart(&self) {
+        let fronts = self.fronts.lock().unwrap();
+        fronts.iter().for_each(|front| front.cut());
+        self.compact();
+        fronts.iter().for_each(|front| front.mend());
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
@@ -94,28 +106,16 @@ impl StandIn {
         objects.map(|(key, object)| (key.2.clone(), object.clone())).collect()
     }
 
-    /// How often each name was created.
-    pub(crate) fn created(&self) -> BTreeMap<String, u32> {
-        self.shared.store().created.clone()
+    /// What was asked for so far, about a kind.
+    pub(crate) fn log(&self, resource: &str) -> Vec<store::Request> {
+        let store = self.shared.store();
+        store.log.iter().filter(|request| request.resource == resource).cloned().collect()
     }
 
     pub(crate) fn end_pod(&self, name: &str, phase: &str) {
         let key = ("pods".to_owned(), "default".to_owned(), name.to_owned());
         self.shared.store().end_pod(&key, phase);
         self.shared.told();
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
-        let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(serve(request, shared).await) }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(connection));
     }
 }
 
@@ -166,7 +166,7 @@ fn query(request: &Request<Incoming>) -> HashMap<String, String> {
     pairs.map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
-async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body> {
+pub(super) async fn serve(request: Request<Incoming>, shared: Arc<Shared>, by: &str) -> Response<Body> {
     let query = query(&request);
     let method = request.method().clone();
     let kind = request
@@ -193,6 +193,9 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body
             return answer(refuse(500, "InternalError", "injected, before it happened"));
         }
         let outcome = perform(&mut store, &method, &target, &query, &kind, body);
+        let object = outcome.as_ref().ok().cloned();
+        let (by, resource, at) = (by.to_owned(), target.resource.clone(), Instant::now());
+        store.log.push(store::Request { by, method, resource, at, object });
         (outcome, store.fails(faults.after))
     };
     shared.told();

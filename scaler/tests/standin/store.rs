@@ -1,6 +1,7 @@
 //! What the stand-in keeps, and how that changes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use rand::prelude::*;
 use rand::rngs::StdRng;
@@ -40,6 +41,25 @@ pub(crate) struct Faults {
     pub(crate) compactions: u32,
 }
 
+/// A request that was carried out.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// The name of the front that it came through.
+    pub(crate) by: String,
+    pub(crate) method: http::Method,
+    pub(crate) resource: String,
+    pub(crate) at: Instant,
+    /// What it gave or wrote, where it succeeded.
+    pub(crate) object: Option<Value>,
+}
+
+impl Request {
+    /// Whether it was to change something.
+    pub(crate) fn writes(&self) -> bool {
+        self.method != http::Method::GET
+    }
+}
+
 /// (resource, namespace, name).
 pub(super) type Key = (String, String, String);
 
@@ -59,8 +79,8 @@ pub(super) struct Store {
     pub(super) compacted: u64,
     pub(super) faults: Faults,
     pub(super) random: StdRng,
-    /// Successful creations, by name.
-    pub(super) created: BTreeMap<String, u32>,
+    /// Everything that was asked for, but for watches.
+    pub(super) log: Vec<Request>,
     /// Nodes do nothing.
     pub(super) frozen: bool,
     uids: u64,
@@ -75,7 +95,7 @@ impl Store {
             compacted: 0,
             faults: Faults::default(),
             random: StdRng::seed_from_u64(seed),
-            created: BTreeMap::new(),
+            log: Vec::new(),
             frozen: false,
             uids: 0,
         }
@@ -135,7 +155,6 @@ impl Store {
             format!("2026-01-01T{:02}:{:02}:{:02}Z", self.uids / 3600, self.uids / 60 % 60, self.uids % 60)
                 .into();
         apply::note_update(&Value::Null, &mut object, manager);
-        *self.created.entry(key.2.clone()).or_default() += 1;
         Ok(self.put(key, Some(object)))
     }
 

@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
 
-use super::eventually;
+use rustix::process::Signal;
+
+use super::{eventually, kill};
+
+/// Seconds that a command may take: far more than any needs. An engine that hangs is a failure, and not a silence.
+const LIMIT: &str = "120";
 
 /// The version that the images carry as their tag.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -14,16 +21,76 @@ pub(crate) fn image(name: &str) -> String {
     format!("perper-{name}:{VERSION}")
 }
 
+/// A program that is ended when it takes longer than it may. Told to end, it ends as well.
+fn limited(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=10", LIMIT, program]).stdin(Stdio::null());
+    command
+}
+
 fn said(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output();
+    let output = command.output();
     let Output { status, stdout, stderr } = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap().trim().to_owned()
 }
 
 /// What `docker` prints.
 pub(crate) fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> String {
-    said(Command::new("docker").args(arguments))
+    said(limited("docker").args(arguments))
+}
+
+/// Removes a container with its volumes, if there is one.
+pub(crate) fn remove(container: &str) {
+    let _ = limited("docker").args(["rm", "--force", "--volumes", container]).output();
+}
+
+/// What happens in the engine, as lines. They end after [`LIMIT`], whatever happens.
+pub(crate) struct Events {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Events {
+    /// All since a time, as the engine tells it.
+    pub(crate) fn since(time: &str, filters: &[&str], format: &str) -> Self {
+        let mut command = limited("docker");
+        command.args(["events", "--since", time, "--format", format]);
+        command.args(filters.iter().flat_map(|filter| ["--filter", filter]));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Events { child, lines }
+    }
+}
+
+impl Iterator for Events {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        self.lines.next()?.ok()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        kill(self.child.id().cast_signed(), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Compose, of whichever generation is here.
+fn compose() -> Command {
+    static IS_PLUGIN: OnceLock<bool> = OnceLock::new();
+    let is_plugin = *IS_PLUGIN.get_or_init(|| {
+        let version = limited("docker").args(["compose", "version"]).output();
+        version.is_ok_and(|output| output.status.success())
+    });
+    if !is_plugin {
+        return limited("docker-compose");
+    }
+    let mut command = limited("docker");
+    command.arg("compose");
+    command
 }
 
 /// A container of a project.
@@ -57,17 +124,9 @@ impl Project {
         Project { name, file, environment }
     }
 
-    /// A command of Compose, of whichever generation is here.
+    /// A command of Compose.
     pub(crate) fn compose(&self, arguments: &[&str]) -> Command {
-        let second = Command::new("docker").args(["compose", "version"]).output();
-        let mut command = match second {
-            Ok(output) if output.status.success() => {
-                let mut command = Command::new("docker");
-                command.arg("compose");
-                command
-            }
-            _ => Command::new("docker-compose"),
-        };
+        let mut command = compose();
         command.arg("--file").arg(&self.file).args(arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

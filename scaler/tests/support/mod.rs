@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod docker;
+pub(crate) mod wordcount;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -187,6 +188,13 @@ pub(crate) async fn stop(context: &Context, instance: &str) {
     assert!(context.fabric().stop_instance(instance, false, None).await.unwrap());
 }
 
+/// What users of containers are to reach, whatever the mask of this process.
+pub(crate) fn open_to_all(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 /// A process.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -239,6 +247,16 @@ impl Scaler {
     }
 
     pub(crate) fn start(folder: &Path, endpoint: &str, arguments: &[&str]) -> Self {
+        Scaler::start_with(folder, endpoint, arguments, &[])
+    }
+
+    /// With variables of its own.
+    pub(crate) fn start_with(
+        folder: &Path,
+        endpoint: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let _ = std::fs::remove_file(folder.join("http"));
         let log =
             |name: &str| std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
@@ -247,6 +265,7 @@ impl Scaler {
             .args(["--fabric", endpoint, "--http-address", "127.0.0.1:0", "--http-address-file"])
             .arg(folder.join("http"))
             .env("PERPER_SCALER_LOG_FILTER", "debug")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log("out"))
             .stderr(log("log"))

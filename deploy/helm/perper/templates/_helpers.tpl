@@ -76,6 +76,9 @@ seccompProfile:
 {{- if and .Values.tokens.enabled (not .Values.tokens.secretName) -}}
 {{- fail "tokens.enabled needs tokens.secretName: a Secret with the file of tokens" -}}
 {{- end -}}
+{{- if and (ne .Values.fabric.service.type "ClusterIP") (not (or .Values.tokens.enabled .Values.tls.clientCaSecret)) -}}
+{{- fail "fabric.service.type lets in whoever reaches the node or the load balancer: it needs tokens.enabled, or tls.clientCaSecret" -}}
+{{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.enabled" -}}
 {{- end -}}

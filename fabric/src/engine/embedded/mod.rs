@@ -61,11 +61,16 @@ pub struct EmbeddedOptions {
     pub tail_cache_bytes: usize,
 }
 
+/// Bytes of the disk above its reserve that a backup leaves free: it gives way before anybody's writes are turned away.
+const BACKUP_SPARE: u64 = 256 << 20;
+
 /// The engine of a single server.
 pub struct Embedded {
     cluster_id: String,
     /// Whose data a backup says it holds.
     identity: (ClusterId, u64),
+    /// Bytes of the disk that a backup leaves free.
+    backup_spare: u64,
     clock: Clock,
     store: Arc<dyn Store>,
     committer: Arc<Committer>,
@@ -104,12 +109,15 @@ impl Embedded {
         let (sweeps, sweep_queue) = states::queue();
         let dictionaries = Dictionaries::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
         let lists = Lists::recover(Arc::clone(&store), options.tombstone_ms, sweeps.clone())?;
+        let reserve = head_room.as_ref().map_or(0, HeadRoom::reserve);
+        let backup_spare = reserve.saturating_add(BACKUP_SPARE);
         let outcomes = |shard| Outcomes::recover(shard, &*store);
         let committer =
             Arc::new(Committer::start(Arc::clone(&store), head_room, CommitterOptions::default())?);
         let this = Self {
             cluster_id: format!("{:032x}", options.cluster_id),
             identity: (ClusterId(options.cluster_id), options.boot_epoch),
+            backup_spare,
             clock,
             observer: OnceLock::new(),
             sessions,
@@ -407,7 +415,7 @@ impl Engine for Embedded {
 
     fn backup(&self) -> Result<Backup> {
         let (cluster_id, boot_epoch) = self.identity;
-        let backup = self.store.backup(cluster_id, boot_epoch).map_err(backup_error)?;
+        let backup = self.store.backup(cluster_id, boot_epoch, self.backup_spare).map_err(backup_error)?;
         Ok(Box::new(backup.map(|bytes| bytes.map_err(backup_error))))
     }
 

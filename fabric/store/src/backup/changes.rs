@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::journal::{HEADER_BYTES, Record, record_header};
 use crate::{Error, ErrorKind, HeadRoom, Result};
 
-/// Disk that a backup leaves free: it gives way before anybody's writes are turned away.
-const RESERVE: u64 = 256 << 20;
-
 /// Groups that were committed since it was made, in a file that goes with this value.
 ///
 /// To note one must not fail a commit, so it only keeps the error for whoever takes the backup.
@@ -33,9 +30,9 @@ impl Drop for FileName {
 }
 
 impl Changes {
-    /// Begins a file in the folder of a journal.
-    pub(crate) fn begin(folder: &Path) -> Result<Self> {
-        Self::begin_with(folder, HeadRoom::of_folder(folder, RESERVE)?)
+    /// Begins a file in the folder of a journal, which leaves so many bytes of the disk free.
+    pub(crate) fn begin(folder: &Path, spare: u64) -> Result<Self> {
+        Self::begin_with(folder, HeadRoom::of_folder(folder, spare)?)
     }
 
     fn begin_with(folder: &Path, head_room: HeadRoom) -> Result<Self> {
@@ -65,7 +62,7 @@ impl Changes {
             let message = format!(
                 "the disk is too full to note what is written while a backup is taken: it leaves {} MiB free; \
                  make room, or take it when less is written",
-                RESERVE >> 20
+                self.head_room.reserve() >> 20
             );
             return self.fail(Error::new(ErrorKind::DiskFull, message));
         }

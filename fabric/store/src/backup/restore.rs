@@ -85,7 +85,7 @@ mod tests {
             batch.put(Space::Lists, &[number], vec![number; 50_000].into());
             store.commit(&[batch]).unwrap();
         }
-        let bytes: Vec<u8> = store.backup(ClusterId(1), 1).unwrap().flat_map(Result::unwrap).collect();
+        let bytes: Vec<u8> = store.backup(ClusterId(1), 1, 0).unwrap().flat_map(Result::unwrap).collect();
         store.close().unwrap();
         for kind in [StoreKind::Sled, StoreKind::Fjall] {
             let folder = tempfile::tempdir().unwrap();

@@ -42,6 +42,7 @@ impl Backup {
         writer: &Arc<Mutex<Writer>>,
         cluster_id: ClusterId,
         boot_epoch: u64,
+        spare: u64,
     ) -> Result<Self> {
         let mut locked = lock(writer);
         locked.check_open()?;
@@ -50,7 +51,7 @@ impl Backup {
             return Err(Error::new(ErrorKind::Busy, message));
         }
         // From here on, within the lock of the writer: all that was committed before can be read.
-        locked.changes = Some(Changes::begin(checkpoints.folder())?);
+        locked.changes = Some(Changes::begin(checkpoints.folder(), spare)?);
         let alive = Arc::new(());
         locked.backup = Arc::downgrade(&alive);
         drop(locked);

@@ -164,3 +164,31 @@ fn a_folder_that_is_being_made_is_none_until_it_is_whole() {
     let made = DataFolder::open(path.path(), kind).expect("a data folder");
     assert_eq!((made.cluster_id(), made.boot_epoch()), (id, 10));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_made_is_its_owners_and_one_that_is_there_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let root = folder();
+    let (made, there) = (root.path().join("made"), root.path().join("there"));
+    drop(DataFolder::open(&made, StoreKind::Sled).expect("a new folder"));
+    assert_eq!(mode(&made), 0o700);
+    fs::create_dir(&there).expect("a folder");
+    fs::set_permissions(&there, fs::Permissions::from_mode(0o770)).expect("its mode is set");
+    drop(DataFolder::open(&there, StoreKind::Sled).expect("an empty folder"));
+    assert_eq!(mode(&there), 0o770);
+}
+
+#[test]
+fn nothing_is_made_for_those_who_expect_data() {
+    let root = folder();
+    let (typo, data) = (root.path().join("dtaa"), root.path().join("data"));
+    let (kind, message) = refusal(DataFolder::open_existing(&typo, StoreKind::Sled));
+    assert_eq!(kind, ErrorKind::Incompatible);
+    assert!(message.contains("dtaa is no data folder"), "{message}");
+    assert!(!typo.exists());
+    drop(DataFolder::open(&data, StoreKind::Sled).expect("a new folder"));
+    DataFolder::open_existing(&data, StoreKind::Sled).expect("it is one");
+}

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..ambient import Context, Invocation, context
 from ..errors import BY_CODE, InvalidArgumentError, PerperError, ReservationLostError

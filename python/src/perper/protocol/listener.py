@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ambient import Context, context
 from ..errors import InvalidArgumentError
-from ..session import BLOCKING
 from ..streams import PROCESSED, _Listener
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@
 //! With `--scaled` it starts no processes: a scaler does, as `examples/rust/perper.yaml` says.
 //! A reader streams the lines. Three instances of a tokenizer, each in a process of its own, share them and stream the
 //! counts of each line. A counter adds them up in its state, and streams back how far it is; then the top of the table.
+//! A file may be a pipe: then counting goes on until whoever writes into it has closed it.
 //! A word is a run of ASCII letters, in lower case: what `tr -cs '[:alpha:]' '\n' | tr '[:upper:]' '[:lower:]'` says.
 
 mod counter;
@@ -58,7 +59,7 @@ async fn count(files: Vec<String>, scaled: bool) -> anyhow::Result<()> {
     processes.start("Counter", None)?;
 
     let reader = Agent::new("Reader", "");
-    let total: u64 = reader.call("Count", &files).await.context("counting the lines")?;
+    let total: Option<u64> = reader.call("Count", &files).await.context("counting the lines")?;
     let lines: Stream = reader.call("Lines", &files).await?;
 
     // Each instance has a process that serves it and no other.
@@ -102,13 +103,16 @@ async fn count(files: Vec<String>, scaled: bool) -> anyhow::Result<()> {
     processes.stop().await
 }
 
-fn progress_bar(total: u64) -> ProgressBar {
+fn progress_bar(total: Option<u64>) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} lines, {per_sec}");
-    ProgressBar::with_draw_target(Some(total), target)
+    let style = ProgressStyle::with_template(match total {
+        Some(_) => "{wide_bar} {pos}/{len} lines, {per_sec}",
+        None => "{spinner} {pos} lines, {per_sec}",
+    });
+    ProgressBar::with_draw_target(total, target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

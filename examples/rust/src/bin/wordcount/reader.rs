@@ -21,19 +21,45 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
 }
 
-async fn count(files: Vec<String>) -> std::io::Result<u64> {
+/// How many lines there are, where that can be told beforehand: what comes through a pipe can be read only once.
+async fn count(files: Vec<String>) -> std::io::Result<Option<u64>> {
+    if pipe_among(&files).await?.is_some() {
+        return Ok(None);
+    }
     let mut lines = Lines::new(files);
     let mut count = 0;
     while lines.next().await?.is_some() {
         count += 1;
     }
-    Ok(count)
+    Ok(Some(count))
+}
+
+/// The first that is no plain file.
+async fn pipe_among(files: &[String]) -> std::io::Result<Option<&str>> {
+    for name in files {
+        let metadata = tokio::fs::metadata(name).await.map_err(|error| named(name, &error))?;
+        if !metadata.is_file() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+fn named(file: &str, error: &dyn std::fmt::Display) -> std::io::Error {
+    std::io::Error::other(format!("{file}: {error}"))
 }
 
 async fn lines(files: Vec<String>) -> impl tokio_stream::Stream<Item = std::io::Result<String>> {
+    // Whoever did this before is gone, and with it what it had read.
+    let repeated = perper::context().is_ok_and(|context| context.attempt() > Some(1));
     let (sender, receiver) = tokio::sync::mpsc::channel(1024);
     // The channel bounds how far reading runs ahead of writing.
     tokio::spawn(async move {
+        if repeated && let Err(refusal) = check_again(&files).await {
+            // Nobody to tell: the stream was destroyed meanwhile.
+            let _ = sender.send(Err(refusal)).await;
+            return;
+        }
         let mut lines = Lines::new(files);
         while let Some(line) = lines.next().await.transpose() {
             if sender.send(line).await.is_err() {
@@ -42,6 +68,14 @@ async fn lines(files: Vec<String>) -> impl tokio_stream::Stream<Item = std::io::
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receiver)
+}
+
+/// Refuses what cannot be read from its beginning once more.
+async fn check_again(files: &[String]) -> std::io::Result<()> {
+    match pipe_among(files).await? {
+        None => Ok(()),
+        Some(pipe) => Err(named(pipe, &"the reader was restarted, and what it had read of a pipe is gone")),
+    }
 }
 
 /// The lines of files, one after the other.
@@ -64,8 +98,7 @@ impl Lines {
                 }
             }
             let Some(name) = self.files.next() else { return Ok(None) };
-            let file =
-                File::open(&name).await.map_err(|error| std::io::Error::other(format!("{name}: {error}")))?;
+            let file = File::open(&name).await.map_err(|error| named(&name, &error))?;
             self.open = Some(BufReader::new(file));
         }
     }
