@@ -93,7 +93,8 @@ impl Connection {
     }
 
     /// A port that serves an agent. `streams` tells which delegates are generators: persistent, action, stride, first
-    /// key, backlog, indexed members, and whether a generator that is taken up again skips what is there.
+    /// key, backlog, indexed members, and whether a generator that is taken up again skips what is there. With a
+    /// concurrency of 0 it takes what it is granted.
     #[pyo3(signature = (agent, instance, delegates, streams, *, any_delegate, deploy, upgrade, enter, concurrency, bytes, work_group))]
     #[expect(clippy::too_many_arguments, reason = "all by name")]
     fn serve(
@@ -113,7 +114,7 @@ impl Connection {
     ) -> PyResult<Port> {
         let streams = streams.into_iter().map(|(name, stream)| (name, generator(stream))).collect();
         let settings = AgentSettings {
-            concurrency: concurrency.max(1),
+            concurrency,
             bytes,
             work_group,
             // Both are Python's: it waits, and it handles signals.

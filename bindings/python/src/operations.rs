@@ -39,6 +39,7 @@ fn fields_of(operation: u8) -> Option<&'static str> {
         3 => "n",
         4 => "n",
         5 | 6 => "",
+        7 => "n",
         10 => "nntttPH",
         11 => "nntttPH",
         12 => "tbn",

@@ -15,6 +15,7 @@ from .session import Session, Way
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 __all__ = ["Context", "connect", "context", "get_agent", "timeout", "try_context"]
@@ -87,6 +88,10 @@ class Context:
     def owner(self) -> str:
         """Whose property the things are that are made here."""
         return self.instance
+
+    def use(self) -> AbstractContextManager[Context]:
+        """Make this the current context within a block: `with context.use(): …`."""
+        return _Use(self)
 
     async def close(self) -> None:
         """End the session of `connect`: calls in flight are cancelled, and this is no default any more."""
@@ -230,6 +235,20 @@ def remove_running(running: Context) -> None:
     """It does not run any more."""
     if running in _running:
         _running.remove(running)
+
+
+class _Use:
+    def __init__(self, used: Context) -> None:
+        self._used = used
+        self._token: contextvars.Token[Context | None] | None = None
+
+    def __enter__(self) -> Context:
+        self._token = _current.set(self._used)
+        return self._used
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
 
 
 class timeout:  # noqa: N801 (used like a function)

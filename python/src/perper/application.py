@@ -128,6 +128,8 @@ class Agent:
     ) -> None:
         if sync_handlers not in ("thread", "loop"):
             raise InvalidSettingsError(f"sync_handlers is 'thread' or 'loop', not {sync_handlers!r}")
+        if concurrency < 1:
+            raise InvalidSettingsError(f"concurrency is how many calls run at once, at least 1, not {concurrency}")
         self.name = name or os.environ.get("X_PERPER_AGENT", "")
         if not self.name:
             raise InvalidSettingsError("the agent has no name; give it one, or set X_PERPER_AGENT")

@@ -203,6 +203,9 @@ class _Listener:
         self._way: Way | None = None
         self._asked: asyncio.Future[Any] | None = None
         self._number = 0
+        # In items and in bytes; 0 for the usual.
+        self._window = (0, 0)
+        self._start: tuple[int, bool, Any] = (0, False, None)
         self._keys: list[int] = []
         self._values: list[Any] = []
         self._next = 0
@@ -256,7 +259,7 @@ class _Listener:
         way = self._context._way()
         self._number = way.number()
         try:
-            await way.request(
+            self._start = await way.request(
                 ATTACH,
                 self._number,
                 stream.stream,
@@ -264,8 +267,7 @@ class _Listener:
                 self._context.owner,
                 0 if start is None else 1 if start == PerperStream.BEGINNING else 2,
                 start or 0,
-                0,
-                0,
+                *self._window,
                 stream.localToData,
             )
         except asyncio.CancelledError:

@@ -232,7 +232,8 @@ impl State {
             (Some(linked), Some(generator)) if generator.resume == Resume::Skip => skip_items = linked.items,
             _ => {}
         }
-        let uncounted = activation.linked_stream.is_some();
+        // A generator may run for ever; whoever grants by hand counts it like everything else.
+        let uncounted = activation.linked_stream.is_some() && !self.takes_what_is_granted();
         if uncounted {
             self.listen.grant(1, bytes);
         }

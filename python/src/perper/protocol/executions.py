@@ -1,16 +1,15 @@
-"""The layer below: a connection and executions by hand, for those who build something else on the Fabric."""
+"""Executions by hand: made without waiting for their end, waited for, ended."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .ambient import context
-from .failures import failure_of
-from .model import PerperAgent, PerperExecution
-from .session import CREATE_EXECUTION, Session
+from ..ambient import context
+from ..failures import failure_of
+from ..model import PerperAgent, PerperExecution
+from ..session import CREATE_EXECUTION
 
 __all__ = [
-    "Session",
     "cancel_execution",
     "complete_execution",
     "create_execution",
