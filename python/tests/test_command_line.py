@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import perper
 
@@ -92,3 +95,67 @@ def test_a_server_and_an_agent(tmp_path):
     finally:
         server.terminate()
         assert server.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_stops_in_good_order(number):
+    server = subprocess.Popen(
+        [sys.executable, "-m", "perper", "fabric", "--address", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout.readline().startswith("listening on ")
+        server.send_signal(number)
+        _, errors = server.communicate(timeout=20)
+        assert server.returncode == 0
+        assert "stopped" in errors
+        assert "Traceback" not in errors, errors
+    finally:
+        server.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+async def test_ctrl_c_ends_a_command(fabric, soon):
+    import asyncio
+
+    stream = perper.create_blank_stream()
+    await stream
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "perper", "stream", "tail", stream.stream],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PERPER_FABRIC_ENDPOINT": fabric.endpoint},
+    )
+    try:
+        await soon(stream.wait_for_listener())
+        tail.send_signal(signal.SIGINT)
+        _, errors = await soon(asyncio.to_thread(tail.communicate))
+        assert tail.returncode in (-signal.SIGINT, 130)
+        assert "Traceback" not in errors, errors
+    finally:
+        tail.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_ctrl_c_ends_what_handles_no_signals(tmp_path):
+    (tmp_path / "plain.py").write_text(
+        "import asyncio\n\n\nasync def main():\n    print('ready', flush=True)\n    await asyncio.Event().wait()\n"
+    )
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "perper", "run", "plain:main"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert runner.stdout.readline() == "ready\n"
+        runner.send_signal(signal.SIGINT)
+        _, errors = runner.communicate(timeout=20)
+        assert (runner.returncode, errors) == (130, "")
+    finally:
+        runner.kill()

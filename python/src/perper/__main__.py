@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 USAGE = """\
 usage: python -m perper COMMAND
@@ -27,7 +34,22 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments[1:])
     from . import _native
 
-    return _native.cli(arguments)
+    with _signals_of_the_system():
+        return _native.cli(arguments)
+
+
+@contextlib.contextmanager
+def _signals_of_the_system() -> Iterator[None]:
+    """Ctrl-C is for the command, as in a program without Python: it ends it, or makes the server stop in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Python's own handler would wait until the command is over, and then raise.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run(arguments: list[str]) -> int:
@@ -52,7 +74,11 @@ def _run(arguments: list[str]) -> int:
         return 2
     from .application import Agent
 
-    asyncio.run(target.run() if isinstance(target, Agent) else target())
+    try:
+        asyncio.run(target.run() if isinstance(target, Agent) else target())
+    except KeyboardInterrupt:
+        # A coroutine function that handles no signals.
+        return 130
     return 0
 
 

@@ -336,8 +336,8 @@ def listen(
     ```
 
     Without delegates it takes whatever is called, `Start` and `Stop` of instances too, which otherwise succeed by
-    themselves. Asking for the next one asks the Fabric for one: what nobody has asked for goes to other workers. For
-    several at once ask again before the last is answered, or in several tasks.
+    themselves as long as somebody asks. Asking for the next one asks the Fabric for one: what nobody has asked for goes
+    to other workers. For several at once ask again before the last is answered, or in several tasks.
     """
     if not agent:
         raise InvalidArgumentError("the agent to listen for has no name")
