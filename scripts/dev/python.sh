@@ -36,9 +36,21 @@ cmd_python() { # [PYTEST ARGUMENTS…]: builds, lints and tests the Python packa
   say "tests of the Python package"
   (cd python && "$bin/python" -m pytest -p no:randomly "$@")
   if [ $# -eq 0 ]; then
+    cmd_python-wheel
     say "the same in random order, without the slow ones"
     (cd python && "$bin/python" -m pytest tests --ignore tests/test_examples.py --ignore tests/test_processes.py)
   fi
+}
+
+cmd_python-wheel() { # [--release]: builds the wheel and goes through the tutorial with nothing else installed
+  need_rust
+  need_python || return 0
+  local wheels=$PWD/target/wheel-alone
+  say "building the wheel${1:+ with $1}"
+  rm -rf "$wheels"
+  (cd python && "../$python_venv/bin/maturin" build --quiet "$@" --out "$wheels")
+  say "the tutorial, in a fresh environment with nothing but the wheel"
+  "$python_venv/bin/python" scripts/check-python-wheel "$wheels"/*.whl
 }
 
 cmd_bench-python() { # [--seconds N]: measures the Python package beside Rust

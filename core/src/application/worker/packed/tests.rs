@@ -162,6 +162,35 @@ async fn a_worker_of_no_concurrency_takes_what_it_is_granted() -> Result<()> {
 }
 
 #[tokio::test]
+async fn generators_count_for_whoever_grants_by_hand() -> Result<()> {
+    let fabric = Embedded::temporary().await?;
+    let options = WorkerOptions {
+        agent: "Adder".into(),
+        delegates: vec!["Count".into()],
+        settings: crate::AgentSettings { concurrency: 0, ..Default::default() },
+        ..WorkerOptions::default()
+    };
+    let port = Port::serve(Fabric::connect(fabric.settings()).await?, options)?;
+    let client = fabric.connect().await?.with_instance(&Agent::new("Adder", "one"));
+    for _ in 0..2 {
+        client.stream("Count").action().start(()).await?;
+    }
+    submit(&port, 7, 0, |packer| packer.u64(1))?;
+    let mut events = drained(&port).await?;
+    assert_eq!((events.len(), events[0].u8()?), (1, 1));
+    let first = activation(&mut events[0])?;
+    // The answer to whatever is asked next comes behind what the Fabric had to tell before.
+    let stream = first.stream.unwrap_or_default();
+    submit(&port, 25, 1, |packer| (packer.u64(0), packer.text(&stream)).1)?;
+    answer(&port, 1).await?;
+    submit(&port, 1, 0, |packer| (packer.u64(first.invocation), packer.count(0)).1)?;
+    submit(&port, 7, 0, |packer| packer.u64(1))?;
+    let mut events = drained(&port).await?;
+    assert_eq!((events.len(), events[0].u8()?), (1, 1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn failures_and_cancellations_cross() -> Result<()> {
     let fabric = Embedded::temporary().await?;
     let port = adder(&fabric).await?;
