@@ -74,6 +74,26 @@ class Context:
         self.headers = headers or {}
         self.traceparent, self.tracestate = traceparent, tracestate
 
+    @classmethod
+    def _of_activation(cls, session: Session, invocation: Invocation, record: tuple[Any, ...]) -> Context:
+        """That of an execution which has come, as `_native.Port.drain` gives it."""
+        attempt, incarnation, remaining, execution, agent, instance, delegate = record[3:10]
+        traceparent, tracestate, headers = record[10:13]
+        return cls(
+            session,
+            agent,
+            instance,
+            invocation=invocation,
+            deadline=time.monotonic() + remaining / 1000 if remaining else None,
+            execution=execution,
+            delegate=delegate,
+            attempt=attempt,
+            incarnation=incarnation,
+            headers=headers,
+            traceparent=traceparent,
+            tracestate=tracestate,
+        )
+
     def __repr__(self) -> str:
         return f"<Context of {self.agent}/{self.instance} {self.delegate} {self.execution}>"
 

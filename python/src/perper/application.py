@@ -8,7 +8,6 @@ import inspect
 import os
 import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import threads
@@ -464,28 +463,13 @@ class Running:
         return handler
 
     async def _invoke(self, invocation: Invocation, record: tuple[Any, ...]) -> Any:
-        (_, _, kind, attempt, incarnation, remaining, execution, agent, instance, delegate) = record[:10]
-        traceparent, tracestate, headers, linked, arguments = record[10:]
+        kind, linked, arguments = record[2], record[13], record[14]
+        current = Context._of_activation(self._session, invocation, record)
         if kind == DEPLOY:
-            instance = self._instance or self._agent._deploy_instance
-        _current.set(
-            Context(
-                self._session,
-                agent,
-                instance,
-                # No execution stands behind what the process calls by itself.
-                invocation=invocation,
-                deadline=time.monotonic() + remaining / 1000 if remaining else None,
-                execution=execution,
-                delegate=delegate,
-                attempt=attempt,
-                incarnation=incarnation,
-                headers=headers,
-                traceparent=traceparent,
-                tracestate=tracestate,
-            )
-        )
-        handler = self._find(kind, delegate)
+            # No execution stands behind what the process calls by itself.
+            current.instance = self._instance or self._agent._deploy_instance
+        _current.set(current)
+        handler = self._find(kind, current.delegate)
         if isinstance(arguments, BaseException):
             raise arguments
         if linked is not None:

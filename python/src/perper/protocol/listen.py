@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -40,27 +39,13 @@ class Activation:
     """
 
     def __init__(self, source: _Source, record: tuple[Any, ...]) -> None:
-        (_, number, _, attempt, incarnation, remaining, execution, agent, instance, delegate) = record[:10]
-        traceparent, tracestate, headers, linked, arguments = record[10:]
+        linked, arguments = record[13], record[14]
         self._source = source
-        self._invocation = Invocation(number)
+        self._invocation = Invocation(record[1])
         self._concluding = False
         self._arguments: tuple[Any, ...] | BaseException = arguments
         self._ended: asyncio.Future[PerperError | None] = source.loop.create_future()
-        self.context = Context(
-            source.session,
-            agent,
-            instance,
-            invocation=self._invocation,
-            deadline=time.monotonic() + remaining / 1000 if remaining else None,
-            execution=execution,
-            delegate=delegate,
-            attempt=attempt,
-            incarnation=incarnation,
-            headers=headers,
-            traceparent=traceparent,
-            tracestate=tracestate,
-        )
+        self.context = Context._of_activation(source.session, self._invocation, record)
         """What calls belong to that are made on its behalf: `with activation.context.use(): …`."""
         self.stream: LinkedStream | None = None
         """For a generator: what to fill."""
