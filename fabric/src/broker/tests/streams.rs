@@ -69,6 +69,8 @@ fn what_is_said_to_a_listener_before_it_is_attached_counts() {
         // Not waiting for the answer: credit for one more, and then for another.
         reader.grant(listener, 1, None);
         reader.grant(listener, 1, None);
+        // A stream that nobody listens to yet makes no writer wait.
+        reader.outcome(listener).await.unwrap();
         writer.carry_out(write("s", 0, 1)).await.unwrap();
         writer.carry_out(write("s", 1, 1)).await.unwrap();
         let waits = writer.ask(write("s", 2, 1));
