@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -292,6 +293,7 @@ def main():
     base = calls(seconds, "rust", "rust")
     both = calls(seconds, "python", "python")
     rows = [
+        ("interpreter", f"{platform.python_implementation()} {platform.python_version()}", ""),
         ("calls, 256 in flight, Rust to Rust", f"{base:,.0f}/s", ""),
         ("calls, 256 in flight, Python to Python", f"{both:,.0f}/s", f"{both / base:.2f} of Rust (≥ 0.60)"),
     ]

@@ -377,3 +377,58 @@ async def test_nothing_leaks_in_a_soak(agent, soon):
         bridge = perper.context()._session._bridges[asyncio.get_running_loop()]
         assert not bridge._futures
         assert threading.active_count() < 250
+
+
+async def test_a_handler_that_ends_the_process_leaves_its_call_to_others(process, soon):
+    source = """
+        import asyncio, sys, perper
+
+        async def leave():
+            sys.exit(3)
+
+        agent = perper.Agent("Leaver", {"Leave": leave})
+        agent.on_deploy(lambda: print("ready", flush=True))
+        asyncio.run(agent.run())
+    """
+    with process(source) as leaver:
+        call = asyncio.create_task(perper.call_agent(perper.PerperAgent("Leaver"), "Leave"))
+        _, err = await soon(asyncio.to_thread(leaver.communicate))
+        assert leaver.returncode == 3, err
+        async with perper.Agent("Leaver", {"Leave": lambda: "stays"}).running():
+            assert await soon(call) == "stays"
+
+
+async def test_what_comes_with_such_a_call_is_not_lost(script):
+    done = script(
+        """
+        import asyncio, sys, perper
+
+        left = []
+
+        async def leave():
+            if not left:
+                left.append(True)
+                sys.exit(3)
+            return "comes back"
+
+        async def stay():
+            return "stays"
+
+        async def start():
+            running = await perper.Agent("Leaver", {"Leave": leave, "Stay": stay}).start()
+            # Together, so that they come together.
+            return running, [asyncio.ensure_future(running.agent.call(name)) for name in ("Leave", "Stay")]
+
+        async def goes_on(running, calls):
+            print(await asyncio.wait_for(asyncio.gather(*calls), 20))
+            await running.stop()
+
+        loop = asyncio.new_event_loop()
+        running, calls = loop.run_until_complete(start())
+        try:
+            loop.run_until_complete(calls[0])
+        except SystemExit:
+            loop.run_until_complete(goes_on(running, calls))
+        """
+    )
+    assert done.stdout == "['comes back', 'stays']\n", done.stderr

@@ -69,34 +69,26 @@ fn fields_of(operation: u8) -> Option<&'static str> {
     })
 }
 
-/// Appends a record. Nothing is appended when it fails.
-pub(crate) fn pack(
-    out: &mut Vec<u8>,
-    operation: u8,
-    request: u64,
-    fields: &Bound<'_, PyTuple>,
-) -> PyResult<()> {
+/// A record.
+pub(crate) fn pack(operation: u8, request: u64, fields: &Bound<'_, PyTuple>) -> PyResult<Vec<u8>> {
     let letters = fields_of(operation)
         .ok_or_else(|| PyValueError::new_err(format!("there is no operation {operation} for Python")))?;
     if letters.len() != fields.len() {
         let message = format!("operation {operation} has {} fields, not {}", letters.len(), fields.len());
         return Err(PyValueError::new_err(message));
     }
-    let mut record = Record(Vec::with_capacity(128));
+    let mut record = Record(Vec::with_capacity(256));
     record.u32(0);
     record.0.push(operation);
     record.u64(request);
     for (letter, field) in letters.bytes().zip(fields.iter()) {
         record.field(letter, &field)?;
     }
-    let length = u32::try_from(record.0.len() - 4).unwrap_or(u32::MAX);
-    record.0[..4].copy_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&record.0);
-    Ok(())
+    Ok(record.whole())
 }
 
 /// The record of one item that had no room in a writer.
-pub(crate) fn pack_item(out: &mut Vec<u8>, request: u64, writer: u64, key: Option<i64>, value: &[u8]) {
+pub(crate) fn pack_item(request: u64, writer: u64, key: Option<i64>, value: &[u8]) -> Vec<u8> {
     let mut record = Record(Vec::with_capacity(value.len() + 48));
     record.u32(0);
     record.0.push(31);
@@ -108,14 +100,18 @@ pub(crate) fn pack_item(out: &mut Vec<u8>, request: u64, writer: u64, key: Optio
         record.u64(key.cast_unsigned());
     }
     record.bytes(value);
-    let length = u32::try_from(record.0.len() - 4).unwrap_or(u32::MAX);
-    record.0[..4].copy_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&record.0);
+    record.whole()
 }
 
 struct Record(Vec<u8>);
 
 impl Record {
+    /// What it is by now, behind its length.
+    fn whole(mut self) -> Vec<u8> {
+        self.fill(4, self.0.len() - 4);
+        self.0
+    }
+
     fn u32(&mut self, value: u32) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }

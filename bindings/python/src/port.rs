@@ -1,6 +1,6 @@
 //! A connection's queues as one event loop of Python sees them, or one thread that waits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use perper::application::worker;
 use pyo3::{
@@ -19,6 +19,10 @@ use crate::{
 /// caller's calls would go around as one lump, each process idle while another has it. In parts, the answers to the first
 /// are on their way while the rest is worked on.
 const TAKEN_BYTES: usize = 24 << 10;
+
+/// With so many bytes of requests and answers, a turn of the loop hands them over before it ends: likewise, those are on
+/// their way while it goes on.
+const HANDED_BYTES: usize = 12 << 10;
 
 /// Takes requests and gives what has come, in batches.
 #[pyclass(frozen, module = "perper._native")]
@@ -42,6 +46,19 @@ impl Drop for Inner {
 }
 
 impl Inner {
+    fn batch(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let batch = std::mem::take(&mut *self.batch());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let _entered = runtime::handle(py)?.enter();
+        self.port.submit(batch).map_err(|error| errors::raise(py, &error))
+    }
+
     fn unwatch(&self) {
         if let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() {
             watch.abort();
@@ -56,12 +73,20 @@ impl Port {
         Port { inner: Owned::new(inner) }
     }
 
-    fn append(&self, append: impl FnOnce(&mut Vec<u8>)) -> PyResult<bool> {
-        // Short, and no code of Python runs under it.
-        let mut batch = self.inner.get()?.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = batch.is_empty();
-        append(&mut batch);
-        Ok(first)
+    /// True when somebody has to `flush`, who does not know it yet.
+    fn append(&self, py: Python<'_>, record: &[u8]) -> PyResult<bool> {
+        let inner = self.inner.get()?;
+        let (first, full) = {
+            // Short, and no code of Python runs under it.
+            let mut batch = inner.batch();
+            let first = batch.is_empty();
+            batch.extend_from_slice(record);
+            (first, batch.len() >= HANDED_BYTES)
+        };
+        if full {
+            inner.flush(py)?;
+        }
+        Ok(first && !full)
     }
 }
 
@@ -101,27 +126,25 @@ impl Port {
 
     /// Adds a request to the batch. True when it is the first, so that `flush` is to be called soon.
     #[pyo3(signature = (operation, request, *fields))]
-    fn submit(&self, operation: u8, request: u64, fields: &Bound<'_, PyTuple>) -> PyResult<bool> {
-        let mut record = Vec::new();
-        operations::pack(&mut record, operation, request, fields)?;
-        self.append(|batch| batch.extend_from_slice(&record))
+    fn submit(
+        &self,
+        py: Python<'_>,
+        operation: u8,
+        request: u64,
+        fields: &Bound<'_, PyTuple>,
+    ) -> PyResult<bool> {
+        self.append(py, &operations::pack(operation, request, fields)?)
     }
 
     /// Adds the item that a writer has just had no room for, as a request that is answered once there is.
-    fn submit_refused(&self, request: u64, writer: &Writer) -> PyResult<bool> {
+    fn submit_refused(&self, py: Python<'_>, request: u64, writer: &Writer) -> PyResult<bool> {
         let (number, key, value) = writer.take_refused()?;
-        self.append(|batch| operations::pack_item(batch, request, number, key, &value))
+        self.append(py, &operations::pack_item(request, number, key, &value))
     }
 
     /// Hands the batch over.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        let inner = self.inner.get()?;
-        let batch = std::mem::take(&mut *inner.batch.lock().unwrap_or_else(PoisonError::into_inner));
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let _entered = runtime::handle(py)?.enter();
-        inner.port.submit(batch).map_err(|error| errors::raise(py, &error))
+        self.inner.get()?.flush(py)
     }
 
     /// What has come, and whether more waits. When nothing does, the alarm is armed again.
@@ -152,9 +175,7 @@ impl Port {
         operation: u8,
         fields: &Bound<'_, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut batch = Vec::new();
-        operations::pack(&mut batch, operation, 1, fields)?;
-        self.wait_for(py, cancellation, batch)
+        self.wait_for(py, cancellation, operations::pack(operation, 1, fields)?)
     }
 
     /// Writes the item that a writer has just had no room for, and waits for that.
@@ -165,9 +186,7 @@ impl Port {
         writer: &Writer,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (number, key, value) = writer.take_refused()?;
-        let mut batch = Vec::new();
-        operations::pack_item(&mut batch, 1, number, key, &value);
-        self.wait_for(py, cancellation, batch)
+        self.wait_for(py, cancellation, operations::pack_item(1, number, key, &value))
     }
 
     /// The writer that was opened here under a number.

@@ -3,7 +3,7 @@
 use pyo3::{
     IntoPyObjectExt as _,
     prelude::*,
-    types::{PyDict, PyList, PyTuple},
+    types::{IntoPyDict as _, PyDict, PyList, PyTuple},
 };
 
 use crate::{
@@ -17,8 +17,8 @@ type Object<'py> = Bound<'py, PyAny>;
 /// Appends the tuples of a batch:
 ///
 /// * `(1, invocation, what, attempt, incarnation, remaining ms, execution, agent, instance, delegate, traceparent,
-///   tracestate, headers, stream or None, arguments or the error why they cannot be read)`, where a stream is `(id, last
-///   key or None, items, stride, first key, items to skip)`
+///   tracestate, headers or None, stream or None, arguments or the error why they cannot be read)`, where a stream is `(id,
+///   last key or None, items, stride, first key, items to skip)`
 /// * `(2, invocation, code)`
 /// * `(3, request, error or None, answer)`
 /// * `(4, error or None)`
@@ -77,11 +77,11 @@ fn activation<'py>(py: Python<'py>, record: &mut Cursor<'_>) -> PyResult<Bound<'
     for _ in 0..6 {
         field(record.text()?.into_bound_py_any(py)?);
     }
-    let headers = PyDict::new(py);
-    for (name, value) in record.list(|record| Ok((record.text()?, record.text()?)))? {
-        headers.set_item(name, value)?;
-    }
-    field(headers.into_any());
+    let headers = record.list(|record| Ok((record.text()?, record.text()?)))?;
+    field(match headers.is_empty() {
+        true => none(py),
+        false => headers.into_py_dict(py)?.into_any(),
+    });
     field(match record.bool()? {
         false => none(py),
         true => {

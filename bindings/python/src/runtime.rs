@@ -48,10 +48,16 @@ fn with<R>(_py: Python<'_>, use_it: impl FnOnce(&mut Process) -> R) -> PyResult<
         std::mem::forget(process.take());
     }
     if process.is_none() {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("perper").build().map_err(
-                |error| PyRuntimeError::new_err(format!("the threads of perper cannot be started: {error}")),
-            )?;
+        // One thread keeps up with the interpreter, which is one at a time as well; a second one would only take turns
+        // with it, and calls would cost more for that.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .thread_name("perper")
+            .build()
+            .map_err(|error| {
+                PyRuntimeError::new_err(format!("the threads of perper cannot be started: {error}"))
+            })?;
         *process = Some(Process {
             generation: fork::generation(),
             runtime,

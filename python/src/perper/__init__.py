@@ -17,10 +17,10 @@ import atexit as _atexit
 
 # The first of these refuses sub-interpreters, before the second loads anything native.
 from . import _interpreters, _native, blocking, datatypes, errors, protocol
-from .ambient import Context, connect, context, get_agent, timeout, try_context
+from .ambient import Context, connect, context, timeout, try_context
 from .application import Agent, Running, register_delegate, run
 from .blocking import get_state, remove_state, set_state
-from .calls import call, call_agent, destroy_agent, start_agent, stop_agent
+from .calls import call, call_agent, destroy_agent, get_agent, start_agent, stop_agent
 from .conversion import convert
 from .embedding import EmbeddedFabric, embedded
 from .errors import *  # noqa: F403 (one exception for each kind of error)

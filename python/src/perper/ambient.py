@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import DeadlineExceededError, InvalidArgumentError, InvalidSettingsError
-from .model import PerperAgent
 from .session import Session, Way
 
 if TYPE_CHECKING:
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-__all__ = ["Context", "connect", "context", "get_agent", "timeout", "try_context"]
+__all__ = ["Context", "connect", "context", "timeout", "try_context"]
+
+CALL = 10
 
 
 class Invocation:
@@ -56,16 +57,15 @@ class Context:
         session: Session,
         agent: str = "",
         instance: str = "",
-        *,
         invocation: Invocation | None = None,
         deadline: float | None = None,
         execution: str = "",
         delegate: str = "",
         attempt: int = 0,
         incarnation: int = 0,
-        headers: dict[str, str] | None = None,
         traceparent: str = "",
         tracestate: str = "",
+        headers: dict[str, str] | None = None,
     ) -> None:
         self._session, self._invocation, self._deadline = session, invocation, deadline
         self.agent, self.instance = agent, instance
@@ -78,20 +78,10 @@ class Context:
     def _of_activation(cls, session: Session, invocation: Invocation, record: tuple[Any, ...]) -> Context:
         """That of an execution which has come, as `_native.Port.drain` gives it."""
         attempt, incarnation, remaining, execution, agent, instance, delegate = record[3:10]
-        traceparent, tracestate, headers = record[10:13]
+        deadline = time.monotonic() + remaining / 1000 if remaining else None
+        # By position, since that is quicker, and done for every call that comes; the last are trace and headers.
         return cls(
-            session,
-            agent,
-            instance,
-            invocation=invocation,
-            deadline=time.monotonic() + remaining / 1000 if remaining else None,
-            execution=execution,
-            delegate=delegate,
-            attempt=attempt,
-            incarnation=incarnation,
-            headers=headers,
-            traceparent=traceparent,
-            tracestate=tracestate,
+            session, agent, instance, invocation, deadline, execution, delegate, attempt, incarnation, *record[10:13]
         )
 
     def __repr__(self) -> str:
@@ -132,6 +122,8 @@ class Context:
 
     def _milliseconds(self, timeout: float | None) -> int:
         """The time for a call; 0 for any. It rounds up, since 0 would be no deadline at all."""
+        if timeout is None and self._deadline is None:
+            return 0
         remaining = self.remaining
         if remaining is not None and (timeout is None or remaining < timeout):
             timeout = remaining
@@ -156,6 +148,20 @@ class Context:
 
     def _request(self, operation: int, *fields: Any) -> Coroutine[Any, Any, Any]:
         return self._session.way(self).request(operation, *fields)
+
+    def _call(
+        self, agent: str, instance: str, delegate: str, parameters: tuple[Any, ...], timeout: float | None
+    ) -> Coroutine[Any, Any, Any]:
+        return self._session.way(self).request(
+            CALL,
+            self._number(),
+            self._milliseconds(timeout),
+            agent,
+            instance,
+            delegate,
+            parameters,
+            self._headers(),
+        )
 
     def _create(self, operation: int, *fields: Any) -> None:
         self._session.create(operation, self._number(), *fields)
@@ -197,12 +203,6 @@ def context() -> Context:
             )
         raise InvalidSettingsError(message)
     return current
-
-
-def get_agent() -> PerperAgent:
-    """The current agent and its instance."""
-    current = context()
-    return PerperAgent(current.agent, current.instance)
 
 
 def require_agent(current: Context, what: str) -> None:

@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -20,7 +21,7 @@ from .session import Bridge, Session, logger
 from .streams import CLOSE_WRITER, FLUSH_WRITER, OPEN_WRITER, Options, stream_options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
     from types import FrameType, TracebackType
 
     from . import _native
@@ -410,8 +411,9 @@ class Running:
         kind = record[0]
         if kind == 1:
             invocation = Invocation(record[1])
-            task = self._bridge.loop.create_task(self._handle(invocation, record))
-            self._tasks[record[1]] = (task, invocation)
+            task = _begin(self._bridge.loop, self._handle(invocation, record))
+            if not task.done():
+                self._tasks[record[1]] = (task, invocation)
         elif kind == 2:
             running = self._tasks.get(record[1])
             if running is not None:
@@ -433,28 +435,25 @@ class Running:
                 result = await self._invoke(invocation, record)
                 if not invocation.over:
                     # It fails here if the result cannot be encoded.
-                    self._conclude(COMPLETE, invocation.number, result)
+                    bridge.send(COMPLETE, invocation.number, result)
             except asyncio.CancelledError as error:
                 if not invocation.over and _was_cancelled():
                     # With the process, not by the Fabric: another worker shall have it.
-                    self._conclude(RELEASE, invocation.number)
+                    bridge.send(RELEASE, invocation.number)
                 elif not invocation.over:
                     # Something that the handler waited for was cancelled.
-                    self._conclude(FAIL, invocation.number, failure_of(error))
+                    bridge.send(FAIL, invocation.number, failure_of(error))
             except Exception as error:
                 if not invocation.over:
-                    self._conclude(FAIL, invocation.number, failure_of(error))
+                    bridge.send(FAIL, invocation.number, failure_of(error))
             except BaseException:
                 # KeyboardInterrupt, SystemExit: the process goes, the call does not.
-                self._conclude(RELEASE, invocation.number)
+                bridge.send(RELEASE, invocation.number)
                 bridge.port.flush()
                 raise
         finally:
             invocation.over = True
             self._tasks.pop(invocation.number, None)
-
-    def _conclude(self, operation: int, *fields: Any) -> None:
-        self._bridge.send(operation, *fields)
 
     def _find(self, kind: int, delegate: str) -> Handler:
         handler = self._agent._hooks.get(kind) if kind else self._agent._handlers.get(delegate)
@@ -462,7 +461,8 @@ class Running:
             raise NotFoundError(f"agent {self._agent.name} has no delegate {delegate!r}")
         return handler
 
-    async def _invoke(self, invocation: Invocation, record: tuple[Any, ...]) -> Any:
+    def _invoke(self, invocation: Invocation, record: tuple[Any, ...]) -> Awaitable[Any]:
+        """Begin, in the task and the context of its own; what to wait for."""
         kind, linked, arguments = record[2], record[13], record[14]
         current = Context._of_activation(self._session, invocation, record)
         if kind == DEPLOY:
@@ -473,10 +473,13 @@ class Running:
         if isinstance(arguments, BaseException):
             raise arguments
         if linked is not None:
-            await self._fill(handler, handler.arguments(arguments), invocation, linked)
-            return None
+            return self._fill(handler, handler.arguments(arguments), invocation, linked)
         if handler.coroutine:
-            return await handler.function(*handler.arguments(arguments))
+            coroutine: Awaitable[Any] = handler.function(*handler.arguments(arguments))
+            return coroutine
+        return self._call_plain(handler, arguments, invocation)
+
+    async def _call_plain(self, handler: Handler, arguments: tuple[Any, ...], invocation: Invocation) -> Any:
         if handler.in_loop:
             result = handler.function(*handler.arguments(arguments))
         else:
@@ -526,6 +529,17 @@ class Running:
             await bridge.request(FLUSH_WRITER, number)
         finally:
             bridge.send(CLOSE_WRITER, number)
+
+
+# Python 3.12 and later can.
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+def _begin(loop: asyncio.AbstractEventLoop, handling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that begins at once where that can be: a handler that need not wait costs the loop no turn then."""
+    if loop.get_task_factory() is not None:
+        return loop.create_task(handling)
+    return asyncio.Task(handling, loop=loop, **_EAGER)
 
 
 def _called(handler: Handler, arguments: tuple[Any, ...]) -> Any:

@@ -7,9 +7,15 @@ from typing import Any
 from .ambient import context, require_agent
 from .model import PerperAgent
 
-__all__ = ["call", "call_agent", "destroy_agent", "start_agent", "stop_agent"]
+__all__ = ["call", "call_agent", "destroy_agent", "get_agent", "start_agent", "stop_agent"]
 
-CALL, START_INSTANCE, STOP_INSTANCE = 10, 11, 12
+START_INSTANCE, STOP_INSTANCE = 11, 12
+
+
+def get_agent() -> PerperAgent:
+    """The current agent and its instance."""
+    current = context()
+    return PerperAgent(current.agent, current.instance)
 
 
 async def call(delegate: str, *parameters: Any, timeout: float | None = None) -> Any:
@@ -19,31 +25,12 @@ async def call(delegate: str, *parameters: Any, timeout: float | None = None) ->
     """
     current = context()
     require_agent(current, f"the call of {delegate!r}")
-    return await current._request(
-        CALL,
-        current._number(),
-        current._milliseconds(timeout),
-        current.agent,
-        current.instance,
-        delegate,
-        parameters,
-        current._headers(),
-    )
+    return await current._call(current.agent, current.instance, delegate, parameters, timeout)
 
 
 async def call_agent(agent: PerperAgent, delegate: str, *parameters: Any, timeout: float | None = None) -> Any:
     """Call a delegate of an instance of an agent, and wait for its result; as `call`."""
-    current = context()
-    return await current._request(
-        CALL,
-        current._number(),
-        current._milliseconds(timeout),
-        agent.agent,
-        agent.instance,
-        delegate,
-        parameters,
-        current._headers(),
-    )
+    return await context()._call(agent.agent, agent.instance, delegate, parameters, timeout)
 
 
 async def start_agent(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .ambient import get_agent
 from .blocking import get_state, remove_state, set_state
-from .calls import call, call_agent, destroy_agent, start_agent
+from .calls import call, call_agent, destroy_agent, get_agent, start_agent
 from .streams import (
     create_blank_stream,
     declare_stream,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .ambient import context
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
@@ -70,9 +72,7 @@ class PerperAgent(Reference):
 
     async def call(self, delegate: str, *parameters: Any, timeout: float | None = None) -> Any:
         """Call a delegate of this instance; see `perper.call_agent`."""
-        from .calls import call_agent
-
-        return await call_agent(self, delegate, *parameters, timeout=timeout)
+        return await context()._call(self.agent, self.instance, delegate, parameters, timeout)
 
     async def stop(self, *, force: bool = False, timeout: float | None = None) -> bool:
         """Stop this instance; see `perper.destroy_agent`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import _native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from .ambient import Context
 
@@ -107,10 +107,11 @@ class Bridge:
         self._futures[request] = future = self.loop.create_future()
         try:
             return await future
-        finally:
-            # Only if it was given up before the answer came: what it asked for is given up, too.
+        except BaseException:
+            # Given up before the answer came: what it asked for is given up, too.
             if self._futures.pop(request, None) is not None:
                 self.send(CANCEL, request)
+            raise
 
     async def request_refused(self, writer: _native.Writer) -> None:
         # The item waits in the writer until it is written, so this is not to be given up half way.
@@ -129,6 +130,15 @@ class Bridge:
         if more:
             # Others have their turn before.
             self.loop.call_soon(self._drain)
+        coming = iter(records)
+        try:
+            self._take(coming)
+        except BaseException:
+            # A handler that ends the process; and should that go on all the same, nobody waits for what has come.
+            self.loop.call_soon(self._take, coming)
+            raise
+
+    def _take(self, records: Iterator[tuple[Any, ...]]) -> None:
         futures = self._futures
         for record in records:
             if record[0] == 3:
