@@ -7,9 +7,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::timeout;
 
 use support::binary::{Server, binary, run};
-use support::{Certificates, check, connect};
+use support::{Certificates, PATIENCE, check, connect};
 
 /// A server whose log is kept.
 fn start(arguments: &[&str]) -> Server {
@@ -163,7 +164,9 @@ async fn a_second_signal_ends_it_at_once() {
     send(&server, Signal::TERM);
     let (code, log) = tokio::task::spawn_blocking(|| end(server)).await.unwrap();
     assert_eq!(code, Some(1), "{log}");
-    answers.message().await.expect_err("the stream was cut");
+    // What answers it may be gone a moment before its connection, and then it ends as if it were at its end.
+    let last = timeout(PATIENCE, answers.message()).await.expect("the stream ends with the server");
+    assert!(!matches!(last, Ok(Some(_))), "{last:?}");
 }
 
 #[test]
