@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::timeout;
 
 use support::binary::{Server, binary, run};
-use support::{Certificates, PATIENCE, check, connect};
+use support::{Certificates, PATIENCE, check, connect, place};
 
 /// A server whose log is kept.
 fn start(arguments: &[&str]) -> Server {
@@ -77,8 +77,9 @@ fn health_says_whether_the_server_serves() {
     let mutual = [&tls[..], &["--tls-client-ca", &authority]].concat();
     let alive = "alive; more it tells only to clients with a certificate\n";
     for (flags, expected) in [(&[][..], "serving\n"), (&tls, "serving\n"), (&mutual, alive)] {
-        let server = start(flags);
-        let address = server.address.to_string();
+        let (_held, address) = place();
+        let address = address.to_string();
+        let server = Server::start_at(&address, flags, Stdio::piped());
         let health = |flags: &[&str]| run(&[&["health", "--address", &address], flags].concat());
         assert_eq!(health(flags), (0, expected.to_owned(), String::new()), "{flags:?}");
         if flags.is_empty() {
