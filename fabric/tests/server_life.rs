@@ -17,7 +17,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use support::{Log, PATIENCE, check, config, connect, start};
+use support::{Log, PATIENCE, check, config, connect, place, start};
 
 #[tokio::test]
 async fn health_knows_the_server_and_each_service() {
@@ -85,8 +85,8 @@ async fn reflection_lists_the_protocol_in_both_versions() {
 
 #[tokio::test]
 async fn the_end_waits_for_clients_and_tells_those_who_watch() {
-    let fabric = start(Config { shutdown_grace: PATIENCE, ..config() }).await;
-    let address = fabric.address();
+    let (_held, address) = place();
+    let fabric = start(Config { address, shutdown_grace: PATIENCE, ..config() }).await;
     let channel = connect(address).await.unwrap();
     let request = HealthCheckRequest { service: String::new() };
     let mut watch = HealthClient::new(channel).watch(request).await.unwrap().into_inner();
@@ -121,10 +121,11 @@ async fn the_end_does_not_wait_longer_than_the_grace() {
 
 #[tokio::test]
 async fn metrics_are_what_prometheus_reads() {
-    let fabric = start(Config { metrics_address: Some(([127, 0, 0, 1], 0).into()), ..config() }).await;
+    let (_held, metrics) = place();
+    let fabric = start(Config { metrics_address: Some(metrics), ..config() }).await;
     let channel = connect(fabric.address()).await.unwrap();
     check(channel.clone()).await.unwrap();
-    let metrics = fabric.metrics_address().unwrap();
+    assert_eq!(fabric.metrics_address(), Some(metrics));
     let get = async |path: &str| {
         let mut stream = TcpStream::connect(metrics).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: {metrics}\r\nconnection: close\r\n\r\n");

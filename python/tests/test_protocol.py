@@ -464,8 +464,16 @@ async def test_batches_in_a_thread(fabric):
 
 async def test_items_are_read_without_listening(fabric):
     stream = await written(10)
+    # A page is not filled with a part of a batch, and how the items came in batches was the writer's affair.
     page = await read_items(stream, limit=3)
-    assert page == ([(n, {"n": n}) for n in range(3)], False, 0, None)
+    first = len(page.entries)
+    assert 1 <= first <= 3
+    assert page == ([(n, {"n": n}) for n in range(first)], False, 0, None)
+    entries = page.entries
+    while page := (await read_items(stream, len(entries), limit=3)).entries:
+        assert len(page) <= 3
+        entries += page
+    assert entries == [(n, {"n": n}) for n in range(10)]
     page = await read_items(stream, 8)
     assert (page.entries, page.ended) == ([(8, {"n": 8}), (9, {"n": 9})], False)
     assert (await read_items(stream, 10)).entries == []

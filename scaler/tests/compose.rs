@@ -339,7 +339,7 @@ async fn wordcount_in_containers_counts_whatever_is_killed() {
         .await;
     }
     // An orderly stop is the end of none of them by force.
-    project.said(&["stop"]);
+    project.said(&["stop", "--timeout", "60"]);
     for service in ["fabric", "scaler", "Reader"] {
         let (id, _) = project.of(service);
         assert_eq!(inspect(&id, "{{.State.ExitCode}}"), "0", "{service}: {}", docker(&["logs", &id]));

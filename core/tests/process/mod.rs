@@ -116,8 +116,9 @@ pub(crate) async fn run_fabric() {
     let config = perper_fabric::Config {
         address: variable("FAULTS_ADDRESS").parse().expect("an address"),
         data: (!data.is_empty()).then(|| data.into()),
-        // A crowd on a busy machine keeps heartbeats waiting, too.
+        // A crowd on a busy machine keeps heartbeats waiting, too, and clients that take it for dead and come back.
         session_lease: PATIENCE,
+        reset_grace: PATIENCE,
         ..perper_fabric::Config::default()
     };
     let fabric = perper_fabric::Fabric::start(config).await.expect("a server");

@@ -32,7 +32,11 @@ pub(crate) struct Server {
 impl Server {
     /// On a free port. What becomes of its log is for `stderr` to say.
     pub(crate) fn start(arguments: &[&str], stderr: Stdio) -> Self {
-        let mut child = binary(&["--address", "127.0.0.1:0"])
+        Self::start_at("127.0.0.1:0", arguments, stderr)
+    }
+
+    pub(crate) fn start_at(address: &str, arguments: &[&str], stderr: Stdio) -> Self {
+        let mut child = binary(&["--address", address])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -16,6 +16,7 @@ use perper_fabric::config::Tls;
 use perper_fabric::{Config, Fabric, RunningFabric};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -35,6 +36,16 @@ pub(crate) fn config() -> Config {
 
 pub(crate) async fn start(config: Config) -> RunningFabric {
     Fabric::start(config).await.expect("the server starts")
+}
+
+/// An address that no other test gets while the socket is held, so that nobody is there when its server is gone. A
+/// server can listen there all the same, since this socket does not.
+pub(crate) fn place() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 /// An authority, and certificates of a server and a client that it signed.

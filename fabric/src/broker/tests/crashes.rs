@@ -5,7 +5,8 @@ use v1::request::Request as Asked;
 
 use super::client::{Client, call, call_below, cancel, complete, value};
 use super::instances::{furnish, is_gone, serve, start, stop};
-use super::servers::{Servers, under_seeds};
+use super::servers::{SHORT, Servers, config, under_seeds, under_seeds_with};
+use crate::config::Config;
 
 impl Servers {
     /// Lets the first server crash a little later, at another point for each seed.
@@ -106,7 +107,7 @@ fn a_worker_goes_on_at_the_other_server() {
 
 #[test]
 fn what_a_lost_worker_held_is_given_to_another() {
-    under_seeds(4, async |servers| {
+    under_seeds_with(Config { session_lease: SHORT, ..config() }, 4, async |servers| {
         let mut caller = servers.client(1, 1).await;
         let mut lost = servers.client(0, 2).await;
         lost.listen(1).await;

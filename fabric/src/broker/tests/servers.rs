@@ -31,13 +31,32 @@ impl Drop for Told {
     }
 }
 
+/// Of what is to run out: much longer than any grace, and short enough to be waited for.
+pub(super) const SHORT: Duration = Duration::from_secs(2);
+
+/// Servers where nothing runs out but the grace of a connection that is gone: on a busy machine a scenario may take long.
+pub(super) fn config() -> Config {
+    Config {
+        session_lease: 3 * LONGEST,
+        reset_grace: Duration::from_millis(20),
+        result_retention: 3 * LONGEST,
+        ..Config::default()
+    }
+}
+
 /// Runs a scenario once for each of so many seeds.
 pub(super) fn under_seeds(count: u64, scenario: impl AsyncFn(Servers)) {
+    under_seeds_with(config(), count, scenario);
+}
+
+/// The same with servers that are configured like this.
+pub(super) fn under_seeds_with(config: Config, count: u64, scenario: impl AsyncFn(Servers)) {
+    let config = Arc::new(config);
     for seed in 0..count {
         let _told = Told(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let whole = async {
-            let running = tokio::time::timeout(LONGEST * 2, scenario(Servers::start(seed)));
+            let running = tokio::time::timeout(LONGEST * 2, scenario(Servers::start(seed, &config)));
             running.await.expect("the scenario ends in time");
         };
         runtime.block_on(whole);
@@ -45,22 +64,15 @@ pub(super) fn under_seeds(count: u64, scenario: impl AsyncFn(Servers)) {
 }
 
 impl Servers {
-    fn start(seed: u64) -> Self {
+    fn start(seed: u64, config: &Arc<Config>) -> Self {
         let cluster = Cluster::start(Arc::new(MemoryStore::new()), 1, seed, 2);
         tokio::spawn(Arc::clone(&cluster).run());
-        let config = Arc::new(Config {
-            // Long enough that nobody loses what he has by accident on a busy machine.
-            session_lease: Duration::from_secs(2),
-            reset_grace: Duration::from_millis(20),
-            result_retention: Duration::from_secs(1),
-            ..Config::default()
-        });
         let brokers = (0..2)
             .map(|number| {
                 Broker::start(
                     cluster.server(number),
                     Clock::start(),
-                    Arc::clone(&config),
+                    Arc::clone(config),
                     Arc::new(Metrics::new()),
                 )
             })

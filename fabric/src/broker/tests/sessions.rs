@@ -3,7 +3,8 @@ use std::time::Duration;
 use perper_proto::v1;
 
 use super::client::{call, complete, value};
-use super::servers::{Servers, under_seeds};
+use super::servers::{SHORT, Servers, config, under_seeds_with};
+use crate::config::Config;
 use crate::engine::{ExecutionQuery, SessionId};
 
 fn bytes(session: u128) -> bytes::Bytes {
@@ -18,7 +19,7 @@ async fn renew(servers: &Servers, session: u128) {
 
 #[test]
 fn a_session_lives_by_unary_calls_alone() {
-    under_seeds(1, async |servers| {
+    under_seeds_with(Config { session_lease: SHORT, ..config() }, 1, async |servers| {
         // Longer than the lease, which is much longer than the grace of a connection that broke.
         for _ in 0..10 {
             renew(&servers, 1).await;
@@ -35,7 +36,7 @@ fn a_session_lives_by_unary_calls_alone() {
 
 #[test]
 fn a_result_that_was_told_to_a_unary_call_goes_after_a_while() {
-    under_seeds(2, async |servers| {
+    under_seeds_with(Config { result_retention: SHORT, ..config() }, 2, async |servers| {
         let mut worker = servers.client(1, 2).await;
         worker.listen(1).await;
         renew(&servers, 1).await;
@@ -48,17 +49,11 @@ fn a_result_that_was_told_to_a_unary_call_goes_after_a_while() {
         let end = answer.await.unwrap().unwrap().end.unwrap();
         assert_eq!(end.results, [value(7)]);
         // The session lives on, and nobody says that the result was received.
-        let gone = servers.eventually("that the result is gone", |servers| {
-            servers.engine().count_executions(&ExecutionQuery::default()) == 0
-        });
-        tokio::pin!(gone);
-        loop {
-            tokio::select! {
-                () = &mut gone => break,
-                () = tokio::time::sleep(Duration::from_millis(300)) => {}
-            }
-            renew(&servers, 1).await;
-        }
+        servers
+            .eventually("that the result is gone", |servers| {
+                servers.engine().count_executions(&ExecutionQuery::default()) == 0
+            })
+            .await;
         assert_eq!(servers.broker(0).count_sessions(), 1);
     });
 }
