@@ -104,7 +104,7 @@ async fn pods_come_and_go_with_instances(cluster: Arc<Cluster>) {
     apply(&cluster, "sleeper", spec.clone()).await;
     let agent = world.agent("Sleeper").await;
     start(agent.context(), "Sleeper", "first instance, of any name/äöü").await;
-    let scaler = Running::start(&world, cluster.client(), "a", LEASE);
+    let scaler = Running::start(&world, cluster.scalers_client(), "a", LEASE);
     start(agent.context(), "Sleeper", "i").await;
     let pods = runs(&cluster, &["first instance, of any name/äöü", "i"]).await;
     let pod = pods.values().find(|pod| instance(pod) == "i").unwrap();
@@ -161,7 +161,7 @@ async fn pods_that_end_or_are_deleted_come_back(cluster: Arc<Cluster>) {
     apply(&cluster, "sleeper", per_instance("Sleeper")).await;
     let agent = world.agent("Sleeper").await;
     start(agent.context(), "Sleeper", "i").await;
-    let scaler = Running::start(&world, cluster.client(), "a", LEASE);
+    let scaler = Running::start(&world, cluster.scalers_client(), "a", LEASE);
     let mut pods = runs(&cluster, &["i"]).await;
     let (name, _) = pods.first_key_value().unwrap();
     let name = name.clone();
@@ -189,7 +189,7 @@ async fn a_pod_that_is_going_is_not_replaced_before_it_is_gone(cluster: Arc<Clus
     apply(&cluster, "sleeper", per_instance("Sleeper")).await;
     let agent = world.agent("Sleeper").await;
     start(agent.context(), "Sleeper", "i").await;
-    let scaler = Running::start(&world, cluster.client(), "a", LEASE);
+    let scaler = Running::start(&world, cluster.scalers_client(), "a", LEASE);
     let pods = runs(&cluster, &["i"]).await;
     let (name, pod) = pods.first_key_value().unwrap();
     let api: Api<Pod> = Api::default_namespaced(cluster.client());
@@ -230,7 +230,7 @@ async fn shared_agents_follow_the_load(cluster: Arc<Cluster>) {
         spec[name] = value;
     }
     apply(&cluster, "shared", spec).await;
-    let scaler = Running::start(&world, cluster.client(), "a", LEASE);
+    let scaler = Running::start(&world, cluster.scalers_client(), "a", LEASE);
     let replicas = async |expected: u32| {
         let has = |deployments: &Objects| match deployments.get("shared-perper") {
             Some(deployment) if deployment["spec"]["replicas"] == expected => Ok(()),
@@ -290,7 +290,7 @@ async fn what_cannot_run_is_said_and_stops_nobody(cluster: Arc<Cluster>) {
     let mut imageless = per_instance("Bad");
     imageless["template"]["spec"]["containers"] = json!([{"name": "no-image"}]);
     apply(&cluster, "bad", imageless).await;
-    let scaler = Running::start(&world, cluster.client(), "a", LEASE);
+    let scaler = Running::start(&world, cluster.scalers_client(), "a", LEASE);
     let (good, bad, lost) = (world.agent("Good").await, world.agent("Bad").await, world.agent("Lost").await);
     start(bad.context(), "Bad", "b").await;
     start(lost.context(), "Lost", "l").await;

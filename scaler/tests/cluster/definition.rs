@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Precon
 use kube::{Api, Client, ResourceExt as _};
 use perper_scaler::kubernetes::{PerperAgent, crd_yaml};
 
-use super::namespace::{MADE_BY, until_some};
+use super::namespace::{MADE_BY, text, until_some};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Annotations that name namespaces.
@@ -42,7 +42,7 @@ pub(super) async fn acquire(client: &Client, namespace: &str) -> Result<(), Stri
         let mut definition = wanted();
         definition.annotations_mut().insert(mark.clone(), String::new());
         let name = definition.name_any();
-        let written = match definitions.get_opt(&name).await.map_err(|error| error.to_string())? {
+        let written = match definitions.get_opt(&name).await.map_err(text)? {
             None => definitions.create(&PostParams::default(), &definition).await,
             Some(there) if there.metadata.deletion_timestamp.is_some() => return Ok(None),
             Some(there) if is_ours(&there) => {
@@ -55,14 +55,14 @@ pub(super) async fn acquire(client: &Client, namespace: &str) -> Result<(), Stri
         match written {
             Ok(_) => Ok(Some(())),
             Err(error) if is_conflict(&error) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(text(error)),
         }
     });
     acquired.await?;
     let agents: Api<PerperAgent> = Api::namespaced(client.clone(), namespace);
     until_some("resources PerperAgent", PATIENCE, || async {
         let name = wanted().name_any();
-        let definition = definitions.get(&name).await.map_err(|error| error.to_string())?;
+        let definition = definitions.get(&name).await.map_err(text)?;
         let conditions =
             definition.status.into_iter().flat_map(|status| status.conditions.unwrap_or_default());
         let mut established = conditions.filter(|it| it.type_ == "Established" && it.status == "True");
@@ -72,7 +72,7 @@ pub(super) async fn acquire(client: &Client, namespace: &str) -> Result<(), Stri
         match agents.list(&ListParams::default()).await {
             Ok(_) => Ok(Some(())),
             Err(error) if is_conflict(&error) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(text(error)),
         }
     })
     .await
@@ -85,7 +85,7 @@ async fn compare(
 ) -> Result<(), String> {
     let parameters = PatchParams::apply(MADE_BY.1).force().dry_run();
     let would_be = definitions.patch(&there.name_any(), &parameters, &Patch::Apply(&wanted())).await;
-    if would_be.map_err(|error| error.to_string())?.spec == there.spec {
+    if would_be.map_err(text)?.spec == there.spec {
         return Ok(());
     }
     Err(format!(
@@ -102,7 +102,6 @@ pub(super) async fn release(client: &Client, namespace: &str) -> Result<(), Stri
     let agents: Api<PerperAgent> = Api::all(client.clone());
     let mark = format!("{FOR}{namespace}");
     until_some("the end of the definition of PerperAgent", PATIENCE, || async {
-        let text = |error: kube::Error| error.to_string();
         let there = definitions.get_opt(&wanted().name_any()).await.map_err(text)?;
         let Some(mut there) = there.filter(|there| is_ours(there) && there.annotations().contains_key(&mark))
         else {

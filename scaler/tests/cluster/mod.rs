@@ -5,6 +5,7 @@
 //! is behind them.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+mod account;
 mod definition;
 mod front;
 mod log;

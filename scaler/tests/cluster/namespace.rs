@@ -18,6 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at what sends no events to whoever waits.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What an error says, without how it is kept.
+pub(super) fn text(error: kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message;
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Calls something until it gives something, or fails for good.
 pub(super) async fn until_some<T, F: Future<Output = Result<Option<T>, String>>>(
     what: &str,
@@ -56,25 +70,24 @@ pub(super) async fn make(client: &Client) -> kube::Result<String> {
 pub(super) async fn settle(client: &Client, namespace: &str) -> Result<bool, String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let account = until_some("the account of Pods", NOTICE, || async {
-        accounts.get_opt("default").await.map_err(|error| error.to_string())
+        accounts.get_opt("default").await.map_err(text)
     });
     let has_controllers = account.await.is_ok();
     if !has_controllers {
         let account = serde_json::from_value(json!({"metadata": {"name": "default"}})).expect("an account");
-        accounts.create(&PostParams::default(), &account).await.map_err(|error| error.to_string())?;
+        accounts.create(&PostParams::default(), &account).await.map_err(text)?;
     }
     let mut pod: Value = user::per_instance("Any")["template"].clone();
     pod["metadata"]["name"] = "any".into();
     let pod: Pod = serde_json::from_value(pod).expect("a Pod");
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let may = pods.create(&PostParams { dry_run: true, ..PostParams::default() }, &pod).await;
-    may.map_err(|error| format!("Pods as tests make them are refused: {error}"))?;
+    may.map_err(|error| format!("Pods as tests make them are refused: {}", text(error)))?;
     Ok(has_controllers)
 }
 
 /// Deletes a namespace, and waits until it is gone.
 pub(super) async fn remove(client: &Client, name: &str, has_controllers: bool) -> Result<(), String> {
-    let text = |error: kube::Error| error.to_string();
     // A finalizer that a test put on a Pod, and did not come to take off.
     let pods: Api<Pod> = Api::namespaced(client.clone(), name);
     let ours = pods.list(&ListParams::default()).await.map_err(text)?;
@@ -104,6 +117,8 @@ async fn finish(client: &Client, name: &str) -> kube::Result<()> {
         ("/api/v1", "pods"),
         ("/api/v1", "configmaps"),
         ("/api/v1", "serviceaccounts"),
+        ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+        ("/apis/rbac.authorization.k8s.io/v1", "roles"),
     ] {
         let path = format!("{group}/namespaces/{name}/{resource}");
         let request = http::Request::delete(path).body(Vec::new()).expect("a request");

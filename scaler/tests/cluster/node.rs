@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
+
+use super::namespace::text;
 
 /// Which scheduler Pods are for: one that no cluster has.
 pub(super) const SCHEDULER: &str = "nobody-but-tests";
@@ -24,18 +26,18 @@ pub(super) async fn play(client: Client, namespace: String, binds: bool) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     loop {
         let follow = async {
-            let mut events = std::pin::pin!(watcher(pods.clone(), watcher::Config::default()));
+            // It comes back by itself when its watch breaks.
+            let mut events =
+                std::pin::pin!(watcher(pods.clone(), watcher::Config::default()).default_backoff());
             while let Some(event) = events.next().await {
-                if let watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) =
-                    event.map_err(|error| error.to_string())?
-                {
-                    look_after(&client, &pods, pod, binds).await.map_err(|error| error.to_string())?;
+                if let Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) = event {
+                    look_after(&client, &pods, pod, binds).await?;
                 }
             }
-            Ok::<_, String>(())
+            Ok(())
         };
         if let Err(error) = follow.await {
-            eprintln!("who plays the nodes of {namespace} begins anew: {error}");
+            eprintln!("who plays the nodes of {namespace} begins anew: {}", text(error));
             tokio::time::sleep(AGAIN).await;
         }
     }

@@ -15,7 +15,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::front::Front;
 use super::log::{Faults, Request, Ways};
-use super::{definition, namespace, node};
+use super::namespace::text;
+use super::{account, definition, namespace, node};
 use crate::standin::StandIn;
 
 /// What there is of a kind, by name.
@@ -33,6 +34,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Cluster {
     client: Client,
     upstream: Client,
+    scalers: Client,
     namespace: String,
     has_controllers: bool,
     ways: Arc<Ways>,
@@ -48,22 +50,22 @@ impl Cluster {
         let address = config.cluster_url.clone();
         // An error is an error, whatever it would be the next time.
         config.default_retry = false;
-        let client = Client::try_from(config.clone()).map_err(|error| error.to_string())?;
+        let client = Client::try_from(config.clone()).map_err(text)?;
         let version = tokio::time::timeout(ANSWER, client.apiserver_version()).await;
         let version = version
             .map_err(|_| format!("{address} does not answer within {ANSWER:?}"))?
-            .map_err(|error| format!("{address} cannot be used: {error}"))?;
-        let namespace =
-            namespace::make(&client).await.map_err(|error| format!("no namespace can be made: {error}"))?;
+            .map_err(|error| format!("{address} cannot be used: {}", text(error)))?;
+        let made = namespace::make(&client).await;
+        let namespace = made.map_err(|error| format!("no namespace can be made: {}", text(error)))?;
         println!("Kubernetes {} at {address}, namespace {namespace}", version.git_version);
         let made = async {
             let has_controllers = namespace::settle(&client, &namespace).await?;
             definition::acquire(&client, &namespace).await?;
             config.default_namespace.clone_from(&namespace);
-            let own = Client::try_from(config).map_err(|error| error.to_string())?;
-            Ok::<_, String>((has_controllers, own))
+            let own = Client::try_from(config.clone()).map_err(text)?;
+            Ok::<_, String>((has_controllers, own, account::make(config, &namespace).await?))
         };
-        let (has_controllers, own) = match made.await {
+        let (has_controllers, own, scalers) = match made.await {
             Ok(made) => made,
             Err(error) => {
                 let left = remove(&client, &namespace, true).await.err();
@@ -78,6 +80,7 @@ impl Cluster {
         Ok(Cluster {
             client: own,
             upstream: client,
+            scalers,
             namespace,
             has_controllers,
             ways: Arc::new(Ways::new(compact)),
@@ -96,8 +99,9 @@ impl Cluster {
         self.client.clone()
     }
 
-    pub(crate) fn namespace(&self) -> &str {
-        &self.namespace
+    /// Of a Scaler, which may do no more than our manifests say.
+    pub(crate) fn scalers_client(&self) -> Client {
+        self.scalers.clone()
     }
 
     /// Whether owners, Deployments and the like are looked after: a bare API server only keeps them.
@@ -112,7 +116,7 @@ impl Cluster {
 
     /// A way in for somebody of whom it is to be known what he does.
     pub(crate) async fn front(&self, name: &str) -> Front {
-        Front::open(name, &self.namespace, self.upstream.clone(), Arc::clone(&self.ways)).await
+        Front::open(name, &self.namespace, self.scalers_client(), Arc::clone(&self.ways)).await
     }
 
     /// From now on the fronts fail so often, as the seed has it.
@@ -174,7 +178,7 @@ impl Cluster {
                     // It was told for long enough, or its history is forgotten.
                     Ok(None) => {}
                     Err(error) => {
-                        complaint = error.to_string();
+                        complaint = text(error);
                         tokio::time::sleep(AGAIN).await;
                     }
                 }
