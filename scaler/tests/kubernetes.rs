@@ -6,6 +6,7 @@ mod standin;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ use perper::protocol::{Fabric, NewExecution};
 use perper_scaler::kubernetes::{Kubernetes, PerperAgent, Settings};
 use perper_scaler::{Scaler, reconciler::BackoffSettings};
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::cluster::user::{apply, instance, per_instance, running, runs};
 use self::cluster::{Cluster, Objects};
+use self::standin::StandIn;
 use self::support::{World, start, stop};
 
 cluster::tests_of_clusters!(
@@ -418,4 +421,49 @@ async fn a_history_that_is_forgotten_is_gone() {
         assert!(matches!(&event, Some(WatchEvent::Error(status)) if status.code == 410), "{event:?}");
     })
     .await;
+}
+
+/// These same tests, in a process that is told of a cluster by `KUBECONFIG`.
+async fn with_kubeconfig(kubeconfig: &Path, tests: &str) -> (bool, String) {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", tests])
+        .env("KUBECONFIG", kubeconfig)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(300), child).await.expect("it ends").unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tests_run_in_the_cluster_that_a_kubeconfig_names() {
+    let (stand_in, folder) = (StandIn::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("kubeconfig");
+    std::fs::write(&file, stand_in.kubeconfig().to_string()).unwrap();
+    let (passed, said) = with_kubeconfig(&file, "in_the_cluster").await;
+    let result = format!(" {} passed; 0 failed; 0 ignored", in_the_cluster::TESTS);
+    assert!(passed && said.contains(&result), "{said}");
+    let left = ["namespaces", "customresourcedefinitions", "pods"].map(|kind| stand_in.count(kind));
+    assert_eq!(left, [0, 0, 0], "nothing is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubeconfig_that_leads_nowhere_fails_the_tests() {
+    let (stand_in, folder) = (StandIn::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("kubeconfig");
+    let mut strangers = stand_in.kubeconfig();
+    strangers["users"][0]["user"]["token"] = "a stranger's".into();
+    let mut nobody = stand_in.kubeconfig();
+    nobody["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1".into();
+    for (text, complaint) in [
+        (strangers.to_string(), "cannot be used: nobody of this name"),
+        (nobody.to_string(), "http://127.0.0.1:1/ cannot be used: "),
+        ("{".to_owned(), "cannot be read: "),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (passed, said) = with_kubeconfig(&file, "in_the_cluster::the_api_server_behaves").await;
+        assert!(!passed && said.contains(complaint), "{said}");
+    }
+    let (passed, said) = with_kubeconfig(Path::new(""), "in_the_cluster::the_api_server_behaves").await;
+    assert!(!passed && said.contains("KUBECONFIG is not set"), "{said}");
 }

@@ -21,6 +21,10 @@ macro_rules! tests_of_clusters {
         }
 
         mod in_the_cluster {
+            /// How many there are.
+            #[allow(dead_code, reason = "one file has to know")]
+            pub(super) const TESTS: usize = [$(stringify!($test)),*].len();
+
             $(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "needs a cluster: KUBECONFIG=FILE ./dev scaler, or ./dev cluster"]
             async fn $test() {
