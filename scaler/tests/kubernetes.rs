@@ -5,18 +5,17 @@ mod cluster;
 mod standin;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, Client};
 use perper::protocol::{Fabric, NewExecution};
 use perper_scaler::kubernetes::{Kubernetes, PerperAgent, Settings};
 use perper_scaler::{Scaler, reconciler::BackoffSettings};
@@ -26,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::cluster::user::{apply, instance, per_instance, running, runs};
-use self::cluster::{Cluster, Objects};
+use self::cluster::{Cluster, Objects, skipped};
 use self::standin::StandIn;
 use self::support::{World, start, stop};
 
@@ -36,7 +35,6 @@ cluster::tests_of_clusters!(
     a_pod_that_is_going_is_not_replaced_before_it_is_gone,
     shared_agents_follow_the_load,
     what_cannot_run_is_said_and_stops_nobody,
-    the_api_server_behaves,
 );
 
 /// A Scaler in this process.
@@ -150,13 +148,6 @@ async fn pods_come_and_go_with_instances(cluster: Arc<Cluster>) {
     } else {
         skipped("that Pods go with what owns them");
     }
-}
-
-/// Tells of a part of a test that cannot be had.
-fn skipped(what: &str) {
-    let text = format!("SKIPPED: {what}, because no controllers of Kubernetes run in this cluster\n");
-    // Not with a macro: of a test that passes, the output of those is not shown.
-    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
 }
 
 async fn pods_that_end_or_are_deleted_come_back(cluster: Arc<Cluster>) {
@@ -321,108 +312,6 @@ async fn what_cannot_run_is_said_and_stops_nobody(cluster: Arc<Cluster>) {
     scaler.stop().await;
 }
 
-/// What the back-end needs of an API server: what the stand-in does is no other than what a real one does.
-async fn the_api_server_behaves(cluster: Arc<Cluster>) {
-    let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
-    let map = |name: &str, label: &str| {
-        serde_json::from_value::<ConfigMap>(
-            json!({"metadata": {"name": name, "labels": {"of": "this", "l": label}}, "data": {"a": "1"}}),
-        )
-        .unwrap()
-    };
-    for number in 0..5 {
-        let map = map(&format!("m{number}"), if number % 2 == 0 { "even" } else { "odd" });
-        maps.create(&PostParams::default(), &map).await.unwrap();
-    }
-    // Pages, and selectors.
-    let ours = ListParams::default().labels("of=this");
-    let first = maps.list(&ours.clone().limit(2)).await.unwrap();
-    let token = first.metadata.continue_.clone().unwrap();
-    let rest = maps.list(&ours.clone().limit(9).continue_token(&token)).await.unwrap();
-    assert_eq!((first.items.len(), rest.items.len()), (2, 3));
-    assert_eq!(maps.list(&ListParams::default().labels("l=even")).await.unwrap().items.len(), 3);
-    let code = |error: kube::Error| match error {
-        kube::Error::Api(status) => status.code,
-        other => panic!("{other}"),
-    };
-    // What is only tried is checked, and not done.
-    let tried = PostParams { dry_run: true, ..PostParams::default() };
-    maps.create(&tried, &map("tried", "x")).await.unwrap();
-    assert_eq!(code(maps.get("tried").await.unwrap_err()), 404);
-    // Who writes what is old is refused, and who creates what is there.
-    let old = maps.get("m0").await.unwrap();
-    let mut new = old.clone();
-    new.data = Some(BTreeMap::from([("a".into(), "2".into())]));
-    maps.replace("m0", &PostParams::default(), &new).await.unwrap();
-    assert_eq!(code(maps.replace("m0", &PostParams::default(), &old).await.unwrap_err()), 409);
-    let old = json!({"metadata": {"resourceVersion": old.resource_version()}, "data": {"a": "3"}});
-    assert_eq!(code(maps.patch("m0", &PatchParams::default(), &Patch::Merge(&old)).await.unwrap_err()), 409);
-    assert_eq!(code(maps.create(&PostParams::default(), &map("m0", "x")).await.unwrap_err()), 409);
-    // Managers of fields.
-    let set = |a: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m1"}, "data": {"a": a}});
-    let both = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m1"}, "data": {"a": "3", "b": "4"}});
-    maps.patch("m1", &PatchParams::apply("one").force(), &Patch::Apply(&both)).await.unwrap();
-    assert_eq!(
-        code(maps.patch("m1", &PatchParams::apply("two"), &Patch::Apply(&set("5"))).await.unwrap_err()),
-        409
-    );
-    maps.patch("m1", &PatchParams::apply("two").force(), &Patch::Apply(&set("5"))).await.unwrap();
-    // What one no longer says goes, unless another says it too.
-    let none = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m1"}});
-    let left = maps.patch("m1", &PatchParams::apply("one"), &Patch::Apply(&none)).await.unwrap();
-    assert_eq!(left.data, Some(BTreeMap::from([("a".into(), "5".into())])));
-    // What was deleted stays for as long as a finalizer does.
-    let mut kept = map("kept", "x");
-    kept.metadata.finalizers = Some(vec!["tests.perper.dev/stays".to_owned()]);
-    maps.create(&PostParams::default(), &kept).await.unwrap();
-    maps.delete("kept", &DeleteParams::default()).await.unwrap();
-    assert!(maps.get("kept").await.unwrap().metadata.deletion_timestamp.is_some());
-    let none = json!({"metadata": {"finalizers": null}});
-    maps.patch("kept", &PatchParams::default(), &Patch::Merge(&none)).await.unwrap();
-    assert_eq!(code(maps.get("kept").await.unwrap_err()), 404);
-    // What has lost its owner goes.
-    let owner = left.uid().unwrap();
-    let mut owned = map("owned", "x");
-    owned.metadata.owner_references = Some(
-        serde_json::from_value(
-            json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "m1", "uid": owner}]),
-        )
-        .unwrap(),
-    );
-    maps.create(&PostParams::default(), &owned).await.unwrap();
-    maps.delete("m1", &DeleteParams::default()).await.unwrap();
-    if cluster.has_controllers() {
-        let gone =
-            |maps: &Objects| if maps.contains_key("owned") { Err("it is there".into()) } else { Ok(()) };
-        cluster.until::<ConfigMap>("what has lost its owner goes", gone).await;
-    } else {
-        skipped("that what has lost its owner goes");
-    }
-}
-
-/// The one thing that a server cannot be told to do.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_history_that_is_forgotten_is_gone() {
-    cluster::on_the_stand_in(async |cluster| {
-        let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
-        let map = |name: &str| serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
-        for name in ["a", "b", "c"] {
-            maps.create(&PostParams::default(), &map(name)).await.unwrap();
-        }
-        let first = maps.list(&ListParams::default().limit(2)).await.unwrap();
-        maps.create(&PostParams::default(), &map("d")).await.unwrap();
-        cluster.stand_in().unwrap().compact();
-        let token = first.metadata.continue_.clone().unwrap();
-        let error = maps.list(&ListParams::default().continue_token(&token)).await.unwrap_err();
-        assert!(matches!(&error, kube::Error::Api(status) if status.code == 410), "{error}");
-        let version = first.metadata.resource_version.unwrap();
-        let mut news = std::pin::pin!(maps.watch(&WatchParams::default(), &version).await.unwrap());
-        let event = news.try_next().await.unwrap();
-        assert!(matches!(&event, Some(WatchEvent::Error(status)) if status.code == 410), "{event:?}");
-    })
-    .await;
-}
-
 /// These same tests, in a process that is told of a cluster by `KUBECONFIG`.
 async fn with_kubeconfig(kubeconfig: &Path, tests: &str) -> (bool, String) {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -461,9 +350,9 @@ async fn a_kubeconfig_that_leads_nowhere_fails_the_tests() {
         ("{".to_owned(), "cannot be read: "),
     ] {
         std::fs::write(&file, text).unwrap();
-        let (passed, said) = with_kubeconfig(&file, "in_the_cluster::the_api_server_behaves").await;
+        let (passed, said) = with_kubeconfig(&file, "in_the_cluster::pods_that_end").await;
         assert!(!passed && said.contains(complaint), "{said}");
     }
-    let (passed, said) = with_kubeconfig(Path::new(""), "in_the_cluster::the_api_server_behaves").await;
+    let (passed, said) = with_kubeconfig(Path::new(""), "in_the_cluster::pods_that_end").await;
     assert!(!passed && said.contains("KUBECONFIG is not set"), "{said}");
 }

@@ -11,7 +11,7 @@ tests_in_cluster() {
     return
   fi
   say "the Scaler in the cluster that $KUBECONFIG leads to"
-  cargo test --package perper-scaler --test kubernetes --test kubernetes_kills -- --ignored "in_the_cluster${1:+::$1}"
+  cargo test --package perper-scaler --test kubernetes --test kubernetes_api --test kubernetes_kills -- --ignored "in_the_cluster${1:+::$1}"
 }
 
 cmd_cluster() { # [TEST]: tests the Scaler in the cluster of KUBECONFIG, or with Kubernetes' own API server, built here

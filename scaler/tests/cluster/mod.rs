@@ -17,5 +17,5 @@ pub(crate) mod user;
 
 pub(crate) use front::Front;
 pub(crate) use log::Faults;
-pub(crate) use place::{in_the_cluster, on_the_stand_in, tests_of_clusters};
+pub(crate) use place::{in_the_cluster, on_the_stand_in, skipped, tests_of_clusters};
 pub(crate) use space::{Cluster, Objects};

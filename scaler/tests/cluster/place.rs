@@ -70,3 +70,10 @@ async fn run<F: Future<Output = ()>>(cluster: Cluster, test: impl FnOnce(Arc<Clu
     }
     removed.expect("nothing is left");
 }
+
+/// Tells of a part of a test that cannot be had.
+pub(crate) fn skipped(what: &str) {
+    let text = format!("SKIPPED: {what}, because no controllers of Kubernetes run in this cluster\n");
+    // Not with a macro: of a test that passes, the output of those is not shown.
+    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+}
