@@ -114,8 +114,12 @@ pub(super) async fn release(client: &Client, namespace: &str) -> Result<(), Stri
         for other in there.annotations().keys().filter_map(|mark| mark.strip_prefix(FOR)) {
             needed |= namespaces.get_opt(other).await.map_err(text)?.is_some();
         }
-        needed =
-            needed || !agents.list(&ListParams::default().limit(1)).await.map_err(text)?.items.is_empty();
+        match agents.list(&ListParams::default().limit(1)).await {
+            Ok(agents) => needed |= !agents.items.is_empty(),
+            // Another one, who saw that this namespace is gone, has deleted the definition.
+            Err(error) if is_conflict(&error) => return Ok(None),
+            Err(error) => return Err(text(error)),
+        }
         let written = if needed {
             definitions.replace(&name, &PostParams::default(), &there).await.map(drop)
         } else {
