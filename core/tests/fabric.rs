@@ -87,10 +87,12 @@ async fn dropping_a_call_cancels_and_revokes() -> Result<()> {
     let call = caller.call_execution(greet(&caller, 1));
     let activation = next_activation(&mut listen).await?;
     drop(call);
-    let revoked = loop {
-        match listen.next().await?.expect("the listen goes on").pop() {
-            Some(ListenEvent::Revocation { reservation, reason }) => break (reservation, reason),
-            _ => continue,
+    // It may come together with others, such as that the start is reached.
+    let revoked = 'revoked: loop {
+        for event in listen.next().await?.expect("the listen goes on") {
+            if let ListenEvent::Revocation { reservation, reason } = event {
+                break 'revoked (reservation, reason);
+            }
         }
     };
     assert_eq!(revoked, (activation.reservation.clone(), ErrorKind::ExecutionCancelled));

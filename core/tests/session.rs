@@ -20,6 +20,7 @@ use perper_proto::{
     },
 };
 use script::Script;
+use tokio::{net::TcpSocket, time::timeout};
 
 fn call(fabric: &Fabric) -> NewExecution {
     NewExecution { agent: "Hello".into(), delegate: "Greet".into(), ..NewExecution::new(fabric.new_id()) }
@@ -191,7 +192,8 @@ async fn reservations_are_revoked_before_the_lease_ends() {
     let mut script = Script::start().await;
     let fabric = Fabric::start(script.settings()).expect("settings");
     let mut connection = script.connection().await;
-    connection.attach_for(v1::Limits::default(), 400);
+    // The client gives up at half of this, and everything up to the next attach must fit in there on any machine.
+    connection.attach_for(v1::Limits::default(), 8_000);
     let mut listening = fabric.listen(listen("Hello"));
     let (listen, _) = connection.request().await;
     connection.succeed(listen);
@@ -510,22 +512,34 @@ async fn the_last_clone_that_goes_closes_the_session() {
     }
 }
 
+/// A place where nobody listens yet. It is bound, so that nobody else gets the port.
+fn place() -> (TcpSocket, Settings) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = socket.local_addr().expect("an address");
+    (socket, Settings::default().with_endpoint(format!("http://{address}")))
+}
+
 #[tokio::test]
 async fn a_fabric_that_comes_late_is_waited_for() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
-    let settings = Settings::default().with_endpoint(format!("http://{address}"));
-    let timeout = settings.clone().with_connect_timeout(Duration::from_millis(200));
-    let error = Fabric::connect(timeout).await.expect_err("nobody is there");
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-
+    let (socket, settings) = place();
     let fabric = Fabric::start(settings).expect("settings");
-    let listener = tokio::net::TcpListener::bind(address).await.expect("the same port");
-    let mut script = Script::serve(listener);
+    timeout(Duration::from_millis(200), fabric.ready()).await.expect_err("nobody is there");
+    let mut script = Script::serve(socket.listen(16).expect("it listens now"));
     let connection = script.connection().await;
     connection.attach(v1::Limits::default());
     fabric.ready().await.expect("it came");
+}
+
+#[tokio::test]
+async fn whoever_has_given_up_does_not_come_later() {
+    let (socket, settings) = place();
+    let settings = settings.with_connect_timeout(Duration::from_millis(200));
+    let error = Fabric::connect(settings).await.expect_err("nobody is there");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let mut script = Script::serve(socket.listen(16).expect("it listens now"));
+    // It was about to try again, no later than after the time that it has tried for.
+    timeout(Duration::from_secs(1), script.connection()).await.err().expect("nobody comes");
 }
 
 #[tokio::test]

@@ -425,11 +425,13 @@ async def test_what_the_core_says_is_logged(agent, caplog, soon):
 
     app = perper.Agent("Logs")
     app.on_deploy(deploy)
-    async with agent(app):
-        for _ in range(200):
-            if any("Deploy failed" in record.message for record in caplog.records):
-                break
+
+    async def told():
+        while not any("Deploy failed" in record.message for record in caplog.records):
             await asyncio.sleep(0.02)
+
+    async with agent(app):
+        await soon(told())
     (record,) = [record for record in caplog.records if "Deploy failed" in record.message]
     assert record.levelno == logging.ERROR
     assert "not today" in record.message

@@ -177,10 +177,23 @@ async fn nothing_outlives_a_scaler_that_is_killed() {
     world.nothing_runs().await;
 }
 
-/// The keeper of a scaler: its child that is not an agent.
-fn keeper(scaler: &Scaler) -> i32 {
-    let children = all_processes().into_iter().filter(|found| found.parent == scaler.pid());
-    children.filter(|found| found.environment.is_empty()).map(|found| found.pid).next().expect("a keeper")
+/// Kills the keeper of a scaler, and waits until it is dead: before that, a scaler that starts something takes it for
+/// alive.
+async fn kill_keeper(scaler: &Scaler) {
+    let is_keeper = |pid: i32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).any(|argument| argument == b"__keep")
+    };
+    let mut children = all_processes().into_iter().filter(|found| found.parent == scaler.pid());
+    let keeper = children.find(|found| is_keeper(found.pid)).expect("a keeper").pid;
+    kill(keeper, Signal::KILL);
+    eventually("the keeper is dead", || async {
+        match std::fs::read_to_string(format!("/proc/{keeper}/stat")) {
+            Ok(stat) if !stat.contains(") Z ") => Err(stat),
+            _ => Ok(()),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,9 +205,10 @@ async fn leftovers_of_a_scaler_killed_with_its_keeper_are_cleared_away() {
     let scaler = Scaler::process(&world, &file, &[]);
     world.runs(&["i"]).await;
     let before = world.other_than("i", 0).await;
-    kill(keeper(&scaler), Signal::KILL);
+    kill_keeper(&scaler).await;
     scaler.kill();
-    assert!(world.processes().iter().any(|found| found.pid == before), "nobody is left to kill it");
+    // Nobody is left to kill it.
+    assert_eq!(world.other_than("i", 0).await, before);
     let scaler = Scaler::process(&world, &file, &[]);
     scaler.ready().await;
     world.other_than("i", before).await;
@@ -209,7 +223,7 @@ async fn a_keeper_that_is_killed_is_replaced() {
     start(agent.context(), "Sleeper", "i").await;
     let scaler = Scaler::process(&world, &world.write(SLEEP), &[]);
     world.runs(&["i"]).await;
-    kill(keeper(&scaler), Signal::KILL);
+    kill_keeper(&scaler).await;
     start(agent.context(), "Sleeper", "j").await;
     world.runs(&["i", "j"]).await;
     scaler.kill();
@@ -275,11 +289,13 @@ async fn what_another_fabric_knows_nothing_of_has_a_time_of_grace() {
     let mut world = World::new().await;
     let agent = world.agent("Sleeper").await;
     start(agent.context(), "Sleeper", "i").await;
-    let grace = Duration::from_secs(3);
-    let scaler = Scaler::process(&world, &world.write(SLEEP), &["--grace", "3s"]);
+    // Long enough that on a busy machine, too, `j` runs before it is over.
+    let grace = Duration::from_secs(10);
+    let scaler = Scaler::process(&world, &world.write(SLEEP), &["--grace", "10s"]);
     world.runs(&["i"]).await;
-    world.replace_fabric(None).await;
+    // The scaler may meet the other Fabric before this test goes on.
     let since = std::time::Instant::now();
+    world.replace_fabric(None).await;
     start(agent.context(), "Sleeper", "j").await;
     // It has met the other Fabric, and has not touched what it does not know.
     world.runs(&["i", "j"]).await;

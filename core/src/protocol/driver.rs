@@ -129,6 +129,10 @@ async fn keep_connected(hub: &Arc<Hub>, endpoint: &Endpoint) -> Error {
             }
             let hurry = lock(&hub.state).lease.next().is_some();
             sleep(retry.failed(random::jitter(), hurry)).await;
+            // Who was closed before it met any Fabric has nothing to say to one that comes.
+            if !connected_before && lock(&hub.state).closing {
+                return closed();
+            }
         } else {
             // Once at once; if that fails too, with growing pauses.
             tokio::task::yield_now().await;

@@ -1,4 +1,6 @@
 // An agent process: `worker NAME`.
+import { once } from "node:events";
+
 import { Agent, call, context, results, state } from "perper";
 
 const name = process.argv[2] ?? "";
@@ -16,9 +18,11 @@ await new Agent("Worker")
     return results(name, context().attempt);
   })
   .delegate("Finish", async () => {
-    console.log("finishing");
     await state.set("begun", true);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // Heard here after the agent has, which listens since it runs.
+    const stopping = once(process, "SIGTERM");
+    console.log("finishing");
+    await stopping;
     return call("Name");
   })
   .onDeploy(() => console.log("ready"))

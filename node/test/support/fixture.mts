@@ -32,6 +32,7 @@ export class Program {
   #out = "";
   #error = "";
   readonly #waiting: { text: string; resolve: () => void }[] = [];
+  readonly #closed: Promise<unknown>;
 
   constructor(program: string, endpoint: string, ...args: string[]) {
     const path = fileURLToPath(new URL(`../programs/${program}.mjs`, import.meta.url));
@@ -44,6 +45,7 @@ export class Program {
       for (const waiting of [...this.#waiting]) if (this.#out.includes(waiting.text)) waiting.resolve();
     });
     this.process.stderr?.on("data", (data: Buffer) => (this.#error += data.toString()));
+    this.#closed = once(this.process, "close");
     after(() => this.process.kill("SIGKILL"));
   }
 
@@ -60,7 +62,8 @@ export class Program {
 
   /** Waits until it has ended; gives all that it has said, and how it ended. */
   async ended(): Promise<{ out: string; error: string; code: number | null; signal: NodeJS.Signals | null }> {
-    if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, "close");
+    // What it has said last may come after its exit.
+    await this.#closed;
     const { exitCode: code, signalCode: signal } = this.process;
     return { out: this.#out, error: this.#error, code, signal };
   }
