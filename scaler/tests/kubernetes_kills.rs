@@ -1,19 +1,27 @@
-//! Scalers of Kubernetes as processes, of which some are killed and some are cut off, against a stand-in of the API server.
+//! Scalers of Kubernetes as processes, of which some are killed and some are cut off: against a stand-in of the API server,
+//! and in the cluster that `KUBECONFIG` names.
 #![cfg(feature = "kubernetes")]
 
+mod cluster;
 mod standin;
 mod support;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use perper::protocol::NewInstance;
-use rand::prelude::*;
-use rand::rngs::StdRng;
+use k8s_openapi::api::core::v1::Pod;
+use perper::RunningAgent;
 
-use self::standin::user::{apply, instance, per_instance, running, runs};
-use self::standin::{Faults, Front, StandIn};
+use self::cluster::user::{apply, instance, per_instance, running, runs};
+use self::cluster::{Cluster, Faults, Front};
+use self::support::storm::Storm;
 use self::support::{Scaler, World, eventually, start};
+
+cluster::tests_of_clusters!(
+    of_two_scalers_one_acts_and_the_other_takes_over,
+    one_that_is_cut_off_acts_no_more_when_it_is_back,
+    exactly_the_wanted_set_runs_after_a_storm,
+);
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -39,8 +47,8 @@ async fn leads(scaler: &Scaler, leads: bool) {
 }
 
 /// Waits until somebody has looked at the Lease so many times more.
-async fn looks(api: &StandIn, front: &Front, times: usize) {
-    let count = || api.log("leases").iter().filter(|request| request.by == front.name).count();
+async fn looks(cluster: &Cluster, front: &Front, times: usize) {
+    let count = || cluster.log("leases").iter().filter(|request| request.by == front.name).count();
     let before = count();
     eventually("it looks at the Lease", || async {
         let looked = count() - before;
@@ -49,51 +57,66 @@ async fn looks(api: &StandIn, front: &Front, times: usize) {
     .await;
 }
 
-/// Who made the Pods of instances, in order.
-fn makers(api: &StandIn) -> Vec<(String, String)> {
-    let log = api.log("pods").into_iter();
-    let created = log.filter(|request| request.method == http::Method::POST);
-    created.filter_map(|request| Some((instance(&request.object?).to_owned(), request.by))).collect()
-}
-
-fn made<const N: usize>(pods: [(&str, &str); N]) -> Vec<(String, String)> {
-    pods.map(|(instance, by)| (instance.to_owned(), by.to_owned())).into()
+/// Waits until it is known that these made the Pods of these instances, in this order, each once.
+async fn made<const N: usize>(cluster: &Cluster, expected: [(&str, &str); N]) {
+    let expected = expected.map(|(instance, by)| (instance.to_owned(), by.to_owned()));
+    // What a request did can be seen before it is noted.
+    eventually("each is made once", || async {
+        let log = cluster.log("pods").into_iter();
+        let created = log.filter(|request| request.method == http::Method::POST);
+        let made: Vec<_> =
+            created.filter_map(|request| Some((instance(&request.object?).to_owned(), request.by))).collect();
+        if made == expected { Ok(()) } else { Err(format!("{made:?}")) }
+    })
+    .await;
 }
 
 /// How often one looks at the Lease while it is not over.
 const LOOKS: usize = 5;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_scalers_one_acts_and_the_other_takes_over() {
-    let (world, api) = (World::new().await, StandIn::start(5).await);
-    apply(&api.client(), "sleeper", per_instance("Sleeper")).await;
-    let fronts = [api.front("first").await, api.front("second").await, api.front("third").await];
-    let agent = world.agent("Sleeper").await;
-    start(agent.context(), "Sleeper", "i").await;
-    let first = scaler(&world, &fronts[0], "first");
-    runs(&api, &["i"]).await;
-    let second = scaler(&world, &fronts[1], "second");
-    second.ready().await;
+/// Two Scalers and the ways to them. The first acts and has made a Pod for the instance `i`, the second is ready to.
+struct Two {
+    world: World,
+    agent: RunningAgent,
+    fronts: [Front; 2],
+    first: Scaler,
+    second: Scaler,
+}
+
+impl Two {
+    async fn start(cluster: &Cluster) -> Self {
+        let world = World::new().await;
+        apply(cluster, "sleeper", per_instance("Sleeper")).await;
+        let fronts = [cluster.front("first").await, cluster.front("second").await];
+        let agent = world.agent("Sleeper").await;
+        start(agent.context(), "Sleeper", "i").await;
+        let first = scaler(&world, &fronts[0], "first");
+        runs(cluster, &["i"]).await;
+        let second = scaler(&world, &fronts[1], "second");
+        second.ready().await;
+        Two { world, agent, fronts, first, second }
+    }
+}
+
+async fn of_two_scalers_one_acts_and_the_other_takes_over(cluster: Arc<Cluster>) {
+    let Two { world, agent, fronts, first, second } = Two::start(&cluster).await;
     start(agent.context(), "Sleeper", "j").await;
-    runs(&api, &["i", "j"]).await;
+    runs(&cluster, &["i", "j"]).await;
     // For longer than the Lease is valid the other one sees that it is renewed.
-    looks(&api, &fronts[1], 2 * LOOKS).await;
+    looks(&cluster, &fronts[1], 2 * LOOKS).await;
     leads(&first, true).await;
     leads(&second, false).await;
     let written = |by: &str, resource: &str| {
-        let log = api.log(resource).into_iter();
+        let log = cluster.log(resource).into_iter();
         log.filter(|request| request.by == by && request.writes()).collect::<Vec<_>>()
     };
     for resource in ["leases", "pods", "events", "perperagents"] {
-        assert!(
-            written("second", resource).is_empty(),
-            "it only stands by: {:?}",
-            written("second", resource)
-        );
+        let written = written("second", resource);
+        assert!(written.is_empty(), "it only stands by: {written:?}");
     }
     first.kill();
     start(agent.context(), "Sleeper", "k").await;
-    runs(&api, &["i", "j", "k"]).await;
+    runs(&cluster, &["i", "j", "k"]).await;
     leads(&second, true).await;
     let renewed = written("first", "leases").last().expect("it has renewed it").at;
     let taken = written("second", "leases")[0].at;
@@ -102,117 +125,90 @@ async fn of_two_scalers_one_acts_and_the_other_takes_over() {
     // The holder acts for two thirds of that.
     assert!(silent >= LEASE * 4 / 5, "only {silent:?}");
     // One that says so is followed at once.
-    let third = scaler(&world, &fronts[2], "third");
-    third.ready().await;
+    let third = cluster.front("third").await;
+    let third = (scaler(&world, &third, "third"), third);
+    third.0.ready().await;
     second.stop().await;
     start(agent.context(), "Sleeper", "l").await;
-    runs(&api, &["i", "j", "k", "l"]).await;
-    leads(&third, true).await;
+    runs(&cluster, &["i", "j", "k", "l"]).await;
+    leads(&third.0, true).await;
     let given_up = written("second", "leases").pop().and_then(|request| request.object).expect("a Lease");
     assert!(given_up["spec"]["holderIdentity"].is_null(), "{given_up}");
-    third.stop().await;
-    let expected = made([("i", "first"), ("j", "first"), ("k", "second"), ("l", "third")]);
-    assert_eq!(makers(&api), expected, "each once");
+    third.0.stop().await;
+    made(&cluster, [("i", "first"), ("j", "first"), ("k", "second"), ("l", "third")]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_cut_off_acts_no_more_when_it_is_back() {
-    let (world, api) = (World::new().await, StandIn::start(6).await);
-    apply(&api.client(), "sleeper", per_instance("Sleeper")).await;
-    let fronts = [api.front("first").await, api.front("second").await];
-    let agent = world.agent("Sleeper").await;
-    start(agent.context(), "Sleeper", "i").await;
-    let first = scaler(&world, &fronts[0], "first");
-    runs(&api, &["i"]).await;
-    let second = scaler(&world, &fronts[1], "second");
-    second.ready().await;
+async fn one_that_is_cut_off_acts_no_more_when_it_is_back(cluster: Arc<Cluster>) {
+    let Two { world: _world, agent, fronts, first, second } = Two::start(&cluster).await;
     fronts[0].cut();
     // Both know of it, and one of them can do something.
     start(agent.context(), "Sleeper", "j").await;
     leads(&first, false).await;
-    runs(&api, &["i", "j"]).await;
+    runs(&cluster, &["i", "j"]).await;
     fronts[0].mend();
-    looks(&api, &fronts[0], 2 * LOOKS).await;
+    looks(&cluster, &fronts[0], 2 * LOOKS).await;
     start(agent.context(), "Sleeper", "k").await;
-    runs(&api, &["i", "j", "k"]).await;
+    runs(&cluster, &["i", "j", "k"]).await;
     leads(&first, false).await;
     leads(&second, true).await;
-    assert_eq!(makers(&api), made([("i", "first"), ("j", "second"), ("k", "second")]), "each once");
+    made(&cluster, [("i", "first"), ("j", "second"), ("k", "second")]).await;
     // It is as good as any other.
     second.kill();
     start(agent.context(), "Sleeper", "l").await;
-    runs(&api, &["i", "j", "k", "l"]).await;
+    runs(&cluster, &["i", "j", "k", "l"]).await;
     leads(&first, true).await;
     first.stop().await;
 }
 
-/// Two Scalers, of which one after the other is killed. `PERPER_SCALER_CHURN=1000` makes it a thousand instances;
-/// `PERPER_SEED` repeats a run.
-#[tokio::test(flavor = "multi_thread")]
-async fn exactly_the_wanted_set_runs_after_a_storm() {
-    let from_environment =
-        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let instances = from_environment("PERPER_SCALER_CHURN").unwrap_or(150);
-    let seed = from_environment("PERPER_SEED").unwrap_or_else(rand::random);
-    println!("PERPER_SCALER_CHURN={instances} PERPER_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    let (mut world, api) = (World::new().await, StandIn::start(seed).await);
-    apply(&api.client(), "sleeper", per_instance("Sleeper")).await;
+/// Two Scalers, of which one after the other is killed, and whose ways fail and break.
+async fn exactly_the_wanted_set_runs_after_a_storm(cluster: Arc<Cluster>) {
+    let mut storm = Storm::new("Sleeper", 150);
+    let mut world = World::new().await;
+    apply(&cluster, "sleeper", per_instance("Sleeper")).await;
     let agent = world.agent("Sleeper").await;
     let fabric = agent.context().fabric().clone();
-    let fronts = [api.front("a").await, api.front("b").await];
+    let fronts = [cluster.front("a").await, cluster.front("b").await];
     let mut scalers = fronts.each_ref().map(|front| Some(scaler(&world, front, &front.name)));
-    api.set_faults(Faults { before: 50, after: 50, watches: 50, compactions: 10 });
-    let mut wanted = BTreeSet::new();
+    cluster.set_faults(Faults { before: 50, after: 50, watches: 50, compactions: 10 }, storm.seed);
     let mut kills = [0; 4];
-    for number in 0..instances {
-        let id = format!("i{number}");
-        let instance =
-            NewInstance { agent: "Sleeper".into(), instance: id.clone(), ..NewInstance::default() };
-        fabric.start_instance(instance).await.expect("it starts");
-        wanted.insert(id);
-        if random.random_ratio(1, 3) {
-            let gone = wanted.iter().choose(&mut random).cloned().expect("there is one");
-            assert!(fabric.stop_instance(&gone, false, None).await.expect("it stops"));
-            wanted.remove(&gone);
-        }
-        if random.random_ratio(1, 40) {
-            let chosen = random.random_range(0..2);
+    while storm.step(&fabric).await {
+        if storm.one_in(40) {
+            let chosen = usize::from(storm.one_in(2));
             scalers[chosen].take().expect("it runs").kill();
             kills[0] += 1;
             // A name of its own, as each Pod has.
-            let identity = format!("{}{number}", fronts[chosen].name);
+            let identity = format!("{}{}", fronts[chosen].name, storm.begun());
             scalers[chosen] = Some(scaler(&world, &fronts[chosen], &identity));
         }
-        if random.random_ratio(1, 60) {
-            api.restart();
+        if storm.one_in(60) {
+            cluster.restart(&fronts);
             kills[1] += 1;
         }
-        if random.random_ratio(1, 120) {
+        if storm.one_in(120) {
             world.restart_fabric().await;
             kills[2] += 1;
         }
-        if random.random_ratio(1, 25) {
+        if storm.one_in(25) {
             // What is killed from now on was doing something.
-            runs(&api, &Vec::from_iter(wanted.iter().map(String::as_str))).await;
+            runs(&cluster, &storm.wanted()).await;
         }
-        if random.random_ratio(1, 10) {
-            let pods: Vec<String> = api.objects("pods").into_keys().collect();
-            if let Some(pod) = pods.choose(&mut random) {
-                api.end_pod(pod, "Failed");
-                kills[3] += 1;
+        if storm.one_in(10) {
+            let pods: Vec<String> = cluster.objects::<Pod>().await.into_keys().collect();
+            if let Some(pod) = storm.choose(&pods) {
+                kills[3] += usize::from(cluster.end_pod(pod, "Failed").await.is_some());
             }
         }
     }
-    let mut wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut wanted = storm.wanted();
     // They get there while the API server goes on failing, and stay there: once what is asked for last is done, so is
     // everything before it.
-    runs(&api, &wanted).await;
+    runs(&cluster, &wanted).await;
     start(agent.context(), "Sleeper", "last").await;
     wanted.push("last");
-    runs(&api, &wanted).await;
+    runs(&cluster, &wanted).await;
     println!(
-        "{instances} instances, {} left; killed: scalers {} times, the API server {}, the Fabric {}, Pods {}",
+        "{} instances, {} left; killed: scalers {} times, the API server {}, the Fabric {}, Pods {}",
+        storm.instances,
         wanted.len(),
         kills[0],
         kills[1],
@@ -222,5 +218,5 @@ async fn exactly_the_wanted_set_runs_after_a_storm() {
     for scaler in scalers.into_iter().flatten() {
         scaler.stop().await;
     }
-    assert_eq!(running(&api).len(), wanted.len());
+    assert_eq!(running(&cluster.objects::<Pod>().await).len(), wanted.len());
 }

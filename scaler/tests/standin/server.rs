@@ -1,32 +1,39 @@
 //! The stand-in over HTTP.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::apply;
-use super::front::Front;
-use super::store::{self, Faults, Key, Refusal, Store, matches, refuse};
+use super::store::{Key, Refusal, Store, matches, refuse};
+use super::target::{Target, query, target};
 
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// How often nodes do something, and how often a watch without news says how far it is.
+/// How often controllers do something, and how often a watch without news says how far it is.
 const BEAT: Duration = Duration::from_millis(10);
 const BOOKMARKS: Duration = Duration::from_millis(100);
 
-pub(super) struct Shared {
+struct Shared {
     store: Mutex<Store>,
     /// The latest version, for those who wait for the next.
     latest: watch::Sender<u64>,
+    /// What whoever comes has to know.
+    token: String,
 }
 
 impl Shared {
@@ -40,168 +47,100 @@ impl Shared {
     }
 }
 
-/// An API server.
+/// An API server, until it is dropped.
 pub(crate) struct StandIn {
     shared: Arc<Shared>,
-    /// The way in for the test itself.
-    user: Arc<Front>,
-    fronts: Mutex<Vec<Arc<Front>>>,
-    stop: CancellationToken,
+    address: SocketAddr,
     _stop: DropGuard,
 }
 
 impl StandIn {
-    pub(crate) async fn start(seed: u64) -> Self {
-        let shared = Arc::new(Shared { store: Mutex::new(Store::new(seed)), latest: watch::Sender::new(1) });
+    pub(crate) async fn start() -> Self {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let store = Mutex::new(Store::new());
+        let shared = Arc::new(Shared { store, latest: watch::Sender::new(1), token });
         let stop = CancellationToken::new();
-        let nodes = Arc::clone(&shared);
+        let controllers = Arc::clone(&shared);
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 tokio::time::sleep(BEAT).await;
-                if nodes.store().tick() {
-                    nodes.told();
+                if controllers.store().tick() {
+                    controllers.told();
                 }
             }
         }));
-        let user = Front::open("user", Arc::clone(&shared), &stop).await;
-        StandIn { shared, user, fronts: Mutex::default(), stop: stop.clone(), _stop: stop.drop_guard() }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accept = accept(listener, Arc::clone(&shared), stop.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(accept));
+        StandIn { shared, address, _stop: stop.drop_guard() }
     }
 
-    pub(crate) fn client(&self) -> kube::Client {
-        self.user.client()
+    /// Leads its administrator here.
+    pub(crate) fn kubeconfig(&self) -> Value {
+        super::kubeconfig(self.address, &self.shared.token, "default")
     }
 
-    /// A way in for somebody of whom it is to be known what he does.
-    pub(crate) async fn front(&self, name: &str) -> Arc<Front> {
-        let front = Front::open(name, Arc::clone(&self.shared), &self.stop).await;
-        self.fronts.lock().unwrap().push(Arc::clone(&front));
-        front
-    }
-
-    /// As when it is killed and started again: connections break, for everybody but the test, what was under way may have
-    /// happened or not, and of its history it remembers nothing.
-    pub(crate) fn restart(&self) {
-        let fronts = self.fronts.lock().unwrap();
-        fronts.iter().for_each(|front| front.cut());
-        self.compact();
-        fronts.iter().for_each(|front| front.mend());
-    }
-
-    pub(crate) fn set_faults(&self, faults: Faults) {
-        self.shared.store().faults = faults;
-    }
-
-    pub(crate) fn freeze(&self, frozen: bool) {
-        self.shared.store().frozen = frozen;
-    }
-
+    /// Its history is forgotten.
     pub(crate) fn compact(&self) {
         self.shared.store().compact();
     }
 
-    /// Everything of a kind, by name.
-    pub(crate) fn objects(&self, resource: &str) -> BTreeMap<String, Value> {
-        let store = self.shared.store();
-        let objects = store.objects.iter().filter(|(key, _)| key.0 == resource);
-        objects.map(|(key, object)| (key.2.clone(), object.clone())).collect()
-    }
-
-    /// What was asked for so far, about a kind.
-    pub(crate) fn log(&self, resource: &str) -> Vec<store::Request> {
-        let store = self.shared.store();
-        store.log.iter().filter(|request| request.resource == resource).cloned().collect()
-    }
-
-    pub(crate) fn end_pod(&self, name: &str, phase: &str) {
-        let key = ("pods".to_owned(), "default".to_owned(), name.to_owned());
-        self.shared.store().end_pod(&key, phase);
-        self.shared.told();
+    /// How much of a kind there is, in any namespace.
+    pub(crate) fn count(&self, resource: &str) -> usize {
+        self.shared.store().objects.keys().filter(|key| key.0 == resource).count()
     }
 }
 
-/// What a request is about.
-struct Target {
-    resource: String,
-    namespace: String,
-    name: Option<String>,
-    subresource: Option<String>,
-    api_version: String,
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            async move { Ok::<_, Infallible>(serve(request, shared).await) }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(connection));
+    }
 }
 
-/// `/api/v1/namespaces/N/pods/P`, `/apis/GROUP/VERSION/namespaces/N/RESOURCE/NAME/status`.
-fn target(path: &str) -> Option<Target> {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (api_version, rest) = match parts.as_slice() {
-        ["api", version, rest @ ..] => ((*version).to_owned(), rest),
-        ["apis", group, version, rest @ ..] => (format!("{group}/{version}"), rest),
-        _ => return None,
-    };
-    let ["namespaces", namespace, resource, rest @ ..] = rest else { return None };
-    Some(Target {
-        resource: (*resource).to_owned(),
-        namespace: (*namespace).to_owned(),
-        name: rest.first().map(|name| (*name).to_owned()),
-        subresource: rest.get(1).map(|name| (*name).to_owned()),
-        api_version,
-    })
-}
-
-fn query(request: &Request<Incoming>) -> HashMap<String, String> {
-    let decode = |text: &str| {
-        let mut decoded = Vec::new();
-        let mut bytes = text.bytes();
-        while let Some(byte) = bytes.next() {
-            decoded.push(match byte {
-                b'+' => b' ',
-                b'%' => {
-                    let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
-                    u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-                }
-                byte => byte,
-            });
-        }
-        String::from_utf8(decoded).unwrap()
-    };
-    let pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decode(name), decode(value))).collect()
-}
-
-pub(super) async fn serve(request: Request<Incoming>, shared: Arc<Shared>, by: &str) -> Response<Body> {
-    let query = query(&request);
-    let method = request.method().clone();
-    let kind = request
-        .headers()
-        .get("content-type")
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
-    let Some(target) = target(request.uri().path()) else {
-        return answer(refuse(404, "NotFound", "no such path"));
-    };
+async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if header("authorization") != format!("Bearer {}", shared.token) {
+        return answer(refuse(401, "Unauthorized", "nobody of this name"));
+    }
+    let (kind, method, uri) =
+        (header("content-type").to_owned(), request.method().clone(), request.uri().clone());
     let bytes = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
-        return watch_response(shared, target, query);
+    respond(&shared, &method, &uri, &kind, body)
+}
+
+fn respond(shared: &Arc<Shared>, method: &Method, uri: &Uri, kind: &str, body: Value) -> Response<Body> {
+    if uri.path() == "/version" {
+        return answer(Ok(
+            json!({"major": "1", "minor": "33", "gitVersion": "v1.33.0-standin", "gitCommit": "",
+            "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}),
+        ));
     }
-    let (outcome, fails_after) = {
+    let query = query(uri);
+    let Some(target) = target(uri.path()).filter(|target| shared.store().serves(target)) else {
+        return answer(refuse(404, "NotFound", "the server could not find the requested resource"));
+    };
+    if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
+        return watch_response(Arc::clone(shared), target, &query);
+    }
+    let outcome = {
         let mut store = shared.store();
-        let faults = store.faults;
-        if store.fails(faults.compactions) {
-            store.compact();
+        let dry_run = query.contains_key("dryRun").then(|| store.mark());
+        let outcome = perform(&mut store, method, &target, &query, kind, body);
+        if let Some(mark) = dry_run {
+            store.back_to(mark);
         }
-        if store.fails(faults.before) {
-            return answer(refuse(500, "InternalError", "injected, before it happened"));
-        }
-        let outcome = perform(&mut store, &method, &target, &query, &kind, body);
-        let object = outcome.as_ref().ok().cloned();
-        let (by, resource, at) = (by.to_owned(), target.resource.clone(), Instant::now());
-        store.log.push(store::Request { by, method, resource, at, object });
-        (outcome, store.fails(faults.after))
+        outcome
     };
     shared.told();
-    if fails_after {
-        return answer(refuse(504, "Timeout", "injected, after it happened"));
-    }
     answer(outcome)
 }
 
@@ -214,18 +153,23 @@ fn perform(
     body: Value,
 ) -> Result<Value, Refusal> {
     let manager = query.get("fieldManager").map_or("unknown", String::as_str);
+    let is_current = |before: &Value| {
+        let version = &body["metadata"]["resourceVersion"];
+        if version.is_string() && *version != before["metadata"]["resourceVersion"] {
+            return refuse(409, "Conflict", "the object has been modified");
+        }
+        Ok(())
+    };
     let name = target.name.clone().or_else(|| body["metadata"]["name"].as_str().map(str::to_owned));
     let key: Key = (target.resource.clone(), target.namespace.clone(), name.clone().unwrap_or_default());
     let subresource = target.subresource.as_deref();
     match *method {
         Method::GET if target.name.is_some() => store.get(&key),
         Method::GET => list(store, target, query),
+        Method::POST if subresource == Some("binding") => store.bind(&key, &body["target"]["name"]),
         Method::POST => store.create(&key, body, manager),
         Method::PUT => store.change(&key, subresource, |before| {
-            let version = &body["metadata"]["resourceVersion"];
-            if version.is_string() && *version != before["metadata"]["resourceVersion"] {
-                return refuse(409, "Conflict", "the object has been modified");
-            }
+            is_current(before)?;
             let mut after = body.clone();
             apply::note_update(before, &mut after, manager);
             Ok(after)
@@ -248,6 +192,7 @@ fn perform(
             })
         }
         Method::PATCH => store.change(&key, subresource, |before| {
+            is_current(before)?;
             let mut after = before.clone();
             apply::merge_patch(&mut after, &body);
             apply::note_update(before, &mut after, manager);
@@ -274,7 +219,7 @@ fn list(store: &Store, target: &Target, query: &HashMap<String, String>) -> Resu
     let mut found: Vec<&Value> = Vec::new();
     let mut next = None;
     for (key, object) in &store.objects {
-        let is_here = key.0 == target.resource && key.1 == target.namespace;
+        let is_here = key.0 == target.resource && target.covers(&key.1);
         if !is_here || after.as_ref().is_some_and(|after| key.2 <= *after) || !matches(object, &selector) {
             continue;
         }
@@ -333,7 +278,7 @@ impl Watch {
     }
 
     fn lines(&mut self) -> String {
-        let mut store = self.shared.store();
+        let store = self.shared.store();
         let mut lines = String::new();
         if self.position < store.compacted {
             self.ended = true;
@@ -343,7 +288,7 @@ impl Watch {
         }
         let begin = store.changes.partition_point(|change| change.version <= self.position);
         for change in store.changes.range(begin..) {
-            if change.resource != self.target.resource || change.namespace != self.target.namespace {
+            if change.resource != self.target.resource || !self.target.covers(&change.namespace) {
                 continue;
             }
             let selected =
@@ -359,14 +304,8 @@ impl Watch {
             lines += &line(kind, &object);
         }
         self.position = store.version;
-        let faults = store.faults;
         if !lines.is_empty() {
             self.told = self.position;
-            if store.fails(faults.watches) {
-                self.ended = true;
-                // In the middle of a line.
-                lines.truncate(lines.len() / 2);
-            }
         }
         lines
     }
@@ -376,7 +315,7 @@ fn line(kind: &str, object: &Value) -> String {
     json!({"type": kind, "object": object}).to_string() + "\n"
 }
 
-fn watch_response(shared: Arc<Shared>, target: Target, query: HashMap<String, String>) -> Response<Body> {
+fn watch_response(shared: Arc<Shared>, target: Target, query: &HashMap<String, String>) -> Response<Body> {
     let position = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
     let watch = Watch {
         latest: shared.latest.subscribe(),

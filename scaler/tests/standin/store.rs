@@ -1,13 +1,11 @@
 //! What the stand-in keeps, and how that changes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
 
-use rand::prelude::*;
-use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::apply;
+use super::target::Target;
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -28,37 +26,7 @@ impl Refusal {
     }
 }
 
-/// How often the stand-in fails, of a thousand requests.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Faults {
-    /// An error, and nothing has happened.
-    pub(crate) before: u32,
-    /// An error, although it has happened.
-    pub(crate) after: u32,
-    /// A watch that breaks, of a thousand events.
-    pub(crate) watches: u32,
-    /// The history is compacted, of a thousand requests.
-    pub(crate) compactions: u32,
-}
-
-/// A request that was carried out.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    /// The name of the front that it came through.
-    pub(crate) by: String,
-    pub(crate) method: http::Method,
-    pub(crate) resource: String,
-    pub(crate) at: Instant,
-    /// What it gave or wrote, where it succeeded.
-    pub(crate) object: Option<Value>,
-}
-
-impl Request {
-    /// Whether it was to change something.
-    pub(crate) fn writes(&self) -> bool {
-        self.method != http::Method::GET
-    }
-}
+const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// (resource, namespace, name).
 pub(super) type Key = (String, String, String);
@@ -77,37 +45,47 @@ pub(super) struct Store {
     pub(super) changes: VecDeque<Change>,
     /// Changes up to this one are forgotten.
     pub(super) compacted: u64,
-    pub(super) faults: Faults,
-    pub(super) random: StdRng,
-    /// Everything that was asked for, but for watches.
-    pub(super) log: Vec<Request>,
-    /// Nodes do nothing.
-    pub(super) frozen: bool,
     uids: u64,
 }
 
-impl Store {
-    pub(super) fn new(seed: u64) -> Self {
-        Store {
-            objects: BTreeMap::new(),
-            version: 1,
-            changes: VecDeque::new(),
-            compacted: 0,
-            faults: Faults::default(),
-            random: StdRng::seed_from_u64(seed),
-            log: Vec::new(),
-            frozen: false,
-            uids: 0,
-        }
-    }
+/// Where a store was.
+pub(super) struct Mark {
+    objects: BTreeMap<Key, Value>,
+    version: u64,
+    changes: usize,
+}
 
-    pub(super) fn fails(&mut self, per_thousand: u32) -> bool {
-        per_thousand > 0 && self.random.random_ratio(per_thousand.min(1000), 1000)
+impl Store {
+    pub(super) fn new() -> Self {
+        Store { objects: BTreeMap::new(), version: 1, changes: VecDeque::new(), compacted: 0, uids: 0 }
     }
 
     pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.changes.clear();
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { objects: self.objects.clone(), version: self.version, changes: self.changes.len() }
+    }
+
+    /// As if nothing had happened since.
+    pub(super) fn back_to(&mut self, mark: Mark) {
+        self.objects = mark.objects;
+        self.version = mark.version;
+        self.changes.truncate(mark.changes);
+    }
+
+    /// Whether it knows such resources: those of Kubernetes, and those that were defined.
+    pub(super) fn serves(&self, target: &Target) -> bool {
+        let group = target.api_version.split_once('/').map_or("", |(group, _)| group);
+        if !group.contains('.') || group.ends_with(".k8s.io") {
+            return true;
+        }
+        let name = format!("{}.{group}", target.resource);
+        self.objects
+            .get(&(DEFINITIONS.to_owned(), String::new(), name))
+            .is_some_and(|definition| definition["status"]["conditions"][0]["type"] == "Established")
     }
 
     /// Puts an object, or takes it away.
@@ -145,10 +123,21 @@ impl Store {
             return refuse(409, "AlreadyExists", format!("{} {:?} already exists", key.0, key.2));
         }
         validate(key, &object)?;
+        if !key.1.is_empty() {
+            let place = self.get(&("namespaces".to_owned(), String::new(), key.1.clone()))?;
+            if place["metadata"]["deletionTimestamp"].is_string() {
+                return refuse(403, "Forbidden", format!("namespace {} is being terminated", key.1));
+            }
+        }
+        if key.0 == "pods" {
+            object["status"] = json!({"phase": "Pending"});
+        }
         self.uids += 1;
         let metadata = &mut object["metadata"];
         metadata["uid"] = format!("uid-{}", self.uids).into();
-        metadata["namespace"] = key.1.clone().into();
+        if !key.1.is_empty() {
+            metadata["namespace"] = key.1.clone().into();
+        }
         metadata["generation"] = 1.into();
         // Old, so that what is made later is younger.
         metadata["creationTimestamp"] =
@@ -195,7 +184,20 @@ impl Store {
         if before == after {
             return Ok(before);
         }
+        if after["metadata"]["deletionTimestamp"].is_string() && !waits(key, &after) {
+            return Ok(self.remove(key));
+        }
         Ok(self.put(key, Some(after)))
+    }
+
+    /// A Pod is given to a node.
+    pub(super) fn bind(&mut self, key: &Key, node: &Value) -> Result<Value, Refusal> {
+        let mut pod = self.get(key)?;
+        if pod["spec"]["nodeName"].is_string() {
+            return refuse(409, "Conflict", "the Pod has a node");
+        }
+        pod["spec"]["nodeName"] = node.clone();
+        Ok(self.put(key, Some(pod)))
     }
 
     pub(super) fn delete(&mut self, key: &Key, options: &Value) -> Result<Value, Refusal> {
@@ -206,9 +208,10 @@ impl Store {
                 return refuse(409, "Conflict", format!("the precondition {field} does not hold"));
             }
         }
-        // A Pod is ended by its node, and takes its time.
-        let waits =
-            key.0 == "pods" || object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+        let mut waits = waits(key, &object);
+        if key.0 == "pods" && options["gracePeriodSeconds"] == 0 {
+            waits = has_finalizers(&object);
+        }
         if !waits {
             return Ok(self.remove(key));
         }
@@ -240,43 +243,59 @@ impl Store {
         removed
     }
 
-    /// What nodes and the controller of Deployments do. True if anything changed.
+    /// What controllers do. True if anything changed.
     pub(super) fn tick(&mut self) -> bool {
-        if self.frozen {
-            return false;
-        }
         let before = self.version;
-        let keys: Vec<Key> =
-            self.objects.keys().filter(|key| key.0 == "pods" || key.0 == "deployments").cloned().collect();
+        let controlled = |key: &&Key| ["deployments", "namespaces", DEFINITIONS].contains(&key.0.as_str());
+        let keys: Vec<Key> = self.objects.keys().filter(controlled).cloned().collect();
         for key in keys {
-            let Some(object) = self.objects.get(&key) else { continue };
-            if key.0 == "pods" && object["metadata"]["deletionTimestamp"].is_string() {
-                self.remove(&key);
-            } else if key.0 == "pods" && object["status"]["phase"].is_null() {
-                let mut object = object.clone();
-                object["status"] = json!({"phase": "Running", "startTime": "2026-01-01T00:00:00Z",
-                    "conditions": [{"type": "Ready", "status": "True"}]});
-                self.put(&key, Some(object));
-            } else if key.0 == "deployments"
-                && object["status"]["readyReplicas"] != object["spec"]["replicas"]
-            {
-                let mut object = object.clone();
-                object["status"]["readyReplicas"] = object["spec"]["replicas"].clone();
-                self.put(&key, Some(object));
+            let Some(mut object) = self.objects.get(&key).cloned() else { continue };
+            let is_going = object["metadata"]["deletionTimestamp"].is_string();
+            match key.0.as_str() {
+                "namespaces" if is_going => self.empty(&key),
+                "namespaces" => {
+                    let account = ("serviceaccounts".to_owned(), key.2.clone(), "default".to_owned());
+                    if !self.objects.contains_key(&account) {
+                        let account = (account, json!({"metadata": {"name": "default"}}));
+                        self.create(&account.0, account.1, "controllers").expect("it is new");
+                    }
+                }
+                DEFINITIONS if object["status"].is_null() => {
+                    object["status"] = json!({"conditions": [{"type": "Established", "status": "True"}],
+                        "acceptedNames": object["spec"]["names"], "storedVersions": ["v1alpha1"]});
+                    self.put(&key, Some(object));
+                }
+                "deployments" if object["status"]["readyReplicas"] != object["spec"]["replicas"] => {
+                    object["status"]["readyReplicas"] = object["spec"]["replicas"].clone();
+                    self.put(&key, Some(object));
+                }
+                _ => {}
             }
         }
         self.version != before
     }
 
-    /// A node says how a Pod ended.
-    pub(super) fn end_pod(&mut self, key: &Key, phase: &str) {
-        if let Some(object) = self.objects.get(key) {
-            let mut object = object.clone();
-            object["status"]["phase"] = phase.into();
-            object["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
-            self.put(key, Some(object));
+    /// Deletes what is in a namespace, and then the namespace.
+    fn empty(&mut self, namespace: &Key) {
+        let inside: Vec<Key> = self.objects.keys().filter(|key| key.1 == namespace.2).cloned().collect();
+        if inside.is_empty() {
+            self.remove(namespace);
+        }
+        for key in inside {
+            let _ = self.delete(&key, &json!({}));
         }
     }
+}
+
+fn has_finalizers(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty())
+}
+
+/// Whether an object that is deleted stays until somebody has done something about it: who put a finalizer on it, the
+/// node of a Pod, the controller of namespaces.
+fn waits(key: &Key, object: &Value) -> bool {
+    let with_node = key.0 == "pods" && object["spec"]["nodeName"].is_string();
+    with_node || key.0 == "namespaces" || has_finalizers(object)
 }
 
 fn validate(key: &Key, object: &Value) -> Result<(), Refusal> {

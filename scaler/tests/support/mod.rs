@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod docker;
+pub(crate) mod storm;
 pub(crate) mod wordcount;
 
 use std::collections::BTreeMap;
