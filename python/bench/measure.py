@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(os.environ.get("PERPER_BENCH_PROGRAMS", ROOT / "target" / "release"))
 IN_FLIGHT = 256
 ITEM = 100
+# How many bytes the listener may be behind before the writer waits, as where Rust is measured with Rust.
+BACKLOG = 64 << 20
 
 
 def quantile(times, part):
@@ -245,7 +247,7 @@ def listened(seconds):
         import perper
 
         perper.blocking.connect(endpoint=endpoint)
-        stream = perper.create_blank_stream()
+        stream = perper.create_blank_stream(backlog=BACKLOG // ITEM)
         perper.blocking.get_stream(stream)
         listening = python(stack, endpoint, "listen", stream.stream, seconds)
         listening.said()

@@ -4,6 +4,7 @@ use napi::{
     Env, Result,
     bindgen_prelude::{Either, Object, ToNapiValue},
 };
+use perper::application::worker::Port;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +16,9 @@ pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         log_to_stderr();
-        let built = Builder::new_multi_thread().enable_all().thread_name("perper").build();
+        let threads = Port::runtime_threads();
+        let built =
+            Builder::new_multi_thread().worker_threads(threads).enable_all().thread_name("perper").build();
         built.expect("the threads of the runtime can be started")
     })
 }

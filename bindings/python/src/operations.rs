@@ -77,10 +77,7 @@ pub(crate) fn pack(operation: u8, request: u64, fields: &Bound<'_, PyTuple>) -> 
         let message = format!("operation {operation} has {} fields, not {}", letters.len(), fields.len());
         return Err(PyValueError::new_err(message));
     }
-    let mut record = Record(Vec::with_capacity(256));
-    record.u32(0);
-    record.0.push(operation);
-    record.u64(request);
+    let mut record = Record::new(256, operation, request);
     for (letter, field) in letters.bytes().zip(fields.iter()) {
         record.field(letter, &field)?;
     }
@@ -89,10 +86,7 @@ pub(crate) fn pack(operation: u8, request: u64, fields: &Bound<'_, PyTuple>) -> 
 
 /// The record of one item that had no room in a writer.
 pub(crate) fn pack_item(request: u64, writer: u64, key: Option<i64>, value: &[u8]) -> Vec<u8> {
-    let mut record = Record(Vec::with_capacity(value.len() + 48));
-    record.u32(0);
-    record.0.push(31);
-    record.u64(request);
+    let mut record = Record::new(value.len() + 48, 31, request);
     record.u64(writer);
     record.0.push(u8::from(key.is_some()));
     record.u32(1);
@@ -106,6 +100,14 @@ pub(crate) fn pack_item(request: u64, writer: u64, key: Option<i64>, value: &[u8
 struct Record(Vec<u8>);
 
 impl Record {
+    fn new(capacity: usize, operation: u8, request: u64) -> Self {
+        let mut record = Record(Vec::with_capacity(capacity));
+        record.u32(0);
+        record.0.push(operation);
+        record.u64(request);
+        record
+    }
+
     /// What it is by now, behind its length.
     fn whole(mut self) -> Vec<u8> {
         self.fill(4, self.0.len() - 4);

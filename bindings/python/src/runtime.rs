@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use perper::{ErrorKind, protocol::Fabric};
+use perper::{ErrorKind, application::worker::Port, protocol::Fabric};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -48,10 +48,8 @@ fn with<R>(_py: Python<'_>, use_it: impl FnOnce(&mut Process) -> R) -> PyResult<
         std::mem::forget(process.take());
     }
     if process.is_none() {
-        // One thread keeps up with the interpreter, which is one at a time as well; a second one would only take turns
-        // with it, and calls would cost more for that.
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+            .worker_threads(Port::runtime_threads())
             .enable_all()
             .thread_name("perper")
             .build()

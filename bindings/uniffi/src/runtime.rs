@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use perper::application::worker::Port;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use crate::NativeError;
@@ -13,9 +14,8 @@ use crate::NativeError;
 fn runtime() -> Result<&'static Runtime, NativeError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
-        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(4));
         Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(Port::runtime_threads())
             .thread_name("perper")
             .enable_all()
             .build()

@@ -72,6 +72,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Port {
+    /// How many threads the runtime under a port is best given: half of the processors, from 1 to 4.
+    ///
+    /// The other language works beside them, and is the slower one. With a thread for each processor the two take turns,
+    /// and a call costs both more: on two processors, Node to Node is a tenth slower so.
+    pub fn runtime_threads() -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (processors / 2).clamp(1, 4)
+    }
+
     /// For a program that is no agent: requests and their completions only.
     pub fn new(fabric: Fabric) -> Self {
         Port { shared: Arc::new(Shared::new(fabric, None, false)) }
