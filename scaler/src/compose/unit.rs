@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::template::{STOP_TIMEOUT, Service};
@@ -122,9 +123,10 @@ pub(super) fn state(details: &Value) -> UnitState {
     if state.get("Running") == Some(&Value::Bool(true)) {
         return UnitState::Running;
     }
-    let time = |field: &str| state.get(field).and_then(Value::as_str).and_then(seconds);
+    let time = |field: &str| state.get(field)?.as_str()?.parse::<Timestamp>().ok();
     let ran_for = match (time("StartedAt"), time("FinishedAt")) {
-        (Some(start), Some(end)) if end > start => Duration::from_secs_f64(end - start),
+        // A container that has never ended has ended in the year 1.
+        (Some(start), Some(end)) => end.duration_since(start).try_into().unwrap_or_default(),
         _ => Duration::ZERO,
     };
     UnitState::Ended { success: state.get("ExitCode").and_then(Value::as_i64) == Some(0), ran_for }
@@ -141,20 +143,6 @@ pub(super) fn grace(details: &Value) -> Duration {
 pub(super) fn told(event: &Value) -> (&str, Option<&str>) {
     let action = event.get("Action").and_then(Value::as_str).unwrap_or_default();
     (action, event.pointer("/Actor/ID").and_then(Value::as_str))
-}
-
-/// Seconds since 1970 of a time such as `2026-01-02T03:04:05.678Z`.
-fn seconds(time: &str) -> Option<f64> {
-    let (date, time) = time.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut time = time.split(':').map(|part| part.parse::<f64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    // Years that begin in March have their leap day at the end.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 719_469;
-    Some(((days as f64 * 24.0 + hour) * 60.0 + minute) * 60.0 + second)
 }
 
 #[cfg(test)]
@@ -210,6 +198,19 @@ mod tests {
             ),
             UnitState::Ended { success: true, ran_for: Duration::from_millis(90_500) }
         );
+        // Podman tells the time of its place.
+        assert_eq!(
+            ended(json!({
+                "ExitCode": 1,
+                "StartedAt": "2026-11-25T01:00:00.5+02:00",
+                "FinishedAt": "2026-11-24T23:00:01.5Z",
+            })),
+            UnitState::Ended { success: false, ran_for: Duration::from_secs(1) }
+        );
+        assert_eq!(
+            ended(json!({"StartedAt": "2026-02-28T23:59:30Z", "FinishedAt": "0001-01-01T00:00:00Z"})),
+            never
+        );
         assert_eq!(ended(json!({"ExitCode": 137, "StartedAt": "0001-01-01T00:00:00Z"})), never);
         assert_eq!(super::state(&json!({})), never);
     }
@@ -224,19 +225,6 @@ mod tests {
             (json!({"StopTimeout": -1}), u32::MAX.into()),
         ] {
             assert_eq!(grace(&json!({"Config": config})), Duration::from_secs(seconds));
-        }
-    }
-
-    #[test]
-    fn times_are_counted_from_1970() {
-        for (time, expected) in [
-            ("1970-01-01T00:00:00Z", Some(0.0)),
-            ("2000-02-29T12:00:00Z", Some(951_825_600.0)),
-            ("2026-11-25T04:12:00.25Z", Some(1_795_579_920.25)),
-            ("2026-11-25", None),
-            ("now", None),
-        ] {
-            assert_eq!(seconds(time), expected, "{time}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a resource says of how its agent stands.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use k8s_openapi::jiff::Timestamp;
 
 use super::template::{PerperAgent, PerperAgentStatus};
 

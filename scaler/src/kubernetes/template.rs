@@ -338,7 +338,7 @@ mod tests {
                     template: json!({}),
                 },
             );
-            let time = k8s_openapi::jiff::Timestamp::from_second(1_000_000 - age).unwrap();
+            let time = jiff::Timestamp::from_second(1_000_000 - age).unwrap();
             resource.metadata.creation_timestamp =
                 Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
             Arc::new(resource)
