@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(os.environ.get("PERPER_BENCH_PROGRAMS", ROOT / "target" / "release"))
 IN_FLIGHT = 256
 ITEM = 100
-# How many bytes the listener may be behind before the writer waits, as where Rust is measured with Rust.
+# How many bytes the listener may be behind before the writer waits. More would be in the store before it is read.
 BACKLOG = 8 << 20
 
 
