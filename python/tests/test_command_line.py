@@ -141,21 +141,34 @@ async def test_ctrl_c_ends_a_command(fabric, soon):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-def test_ctrl_c_ends_what_handles_no_signals(tmp_path):
-    (tmp_path / "plain.py").write_text(
-        "import asyncio\n\n\nasync def main():\n    print('ready', flush=True)\n    await asyncio.Event().wait()\n"
-    )
+@pytest.mark.parametrize("thread", ["main", "other"])
+def test_ctrl_c_ends_what_handles_no_signals(tmp_path, thread):
+    # The system may give a signal to any thread; that does not wake the one that waits.
+    (tmp_path / "plain.py").write_text("""
+import asyncio, signal, sys, threading
+
+def interrupt():
+    if sys.stdin.readline() == "other\\n":
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+async def main():
+    threading.Thread(target=interrupt, daemon=True).start()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+""")
     runner = subprocess.Popen(
         [sys.executable, "-m", "perper", "run", "plain:main"],
         cwd=tmp_path,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
         assert runner.stdout.readline() == "ready\n"
-        runner.send_signal(signal.SIGINT)
-        _, errors = runner.communicate(timeout=20)
+        if thread == "main":
+            runner.send_signal(signal.SIGINT)
+        _, errors = runner.communicate(input=f"{thread}\n", timeout=20)
         assert (runner.returncode, errors) == (130, "")
     finally:
         runner.kill()

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 USAGE = """\
 usage: python -m perper COMMAND
@@ -52,6 +52,29 @@ def _signals_of_the_system() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+async def _woken_by_signals(function: Callable[[], Awaitable[object]]) -> None:
+    """Run a coroutine function in a loop that no signal is lost on.
+
+    Python runs the handler of a signal when it next runs anything. `asyncio.run` does not see to that: of a signal that
+    comes just before the loop begins to wait, or to another thread, it would hear only when something else happens.
+    """
+    import asyncio
+    import socket
+
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as ending:
+        if threading.current_thread() is threading.main_thread():
+            heard, told = (ending.enter_context(end) for end in socket.socketpair())
+            heard.setblocking(False)
+            told.setblocking(False)
+            # Windows' loop has no readers, and is woken as it is.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_reader(heard, heard.recv, 256)
+                ending.callback(loop.remove_reader, heard)
+                ending.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False))
+        await function()
+
+
 def _run(arguments: list[str]) -> int:
     if len(arguments) != 1 or ":" not in arguments[0]:
         print("usage: python -m perper run MODULE:NAME", file=sys.stderr)
@@ -75,7 +98,7 @@ def _run(arguments: list[str]) -> int:
     from .application import Agent
 
     try:
-        asyncio.run(target.run() if isinstance(target, Agent) else target())
+        asyncio.run(target.run() if isinstance(target, Agent) else _woken_by_signals(target))
     except KeyboardInterrupt:
         # A coroutine function that handles no signals.
         return 130
