@@ -211,6 +211,7 @@ mod tests {
             ended(json!({"StartedAt": "2026-02-28T23:59:30Z", "FinishedAt": "0001-01-01T00:00:00Z"})),
             never
         );
+        assert_eq!(ended(json!({"StartedAt": "2026-11-25", "FinishedAt": "now"})), never);
         assert_eq!(ended(json!({"ExitCode": 137, "StartedAt": "0001-01-01T00:00:00Z"})), never);
         assert_eq!(super::state(&json!({})), never);
     }
