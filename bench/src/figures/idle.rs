@@ -6,9 +6,6 @@ use crate::{
     usage,
 };
 
-/// How long to look at least, in seconds. The store flushes every five: a shorter look has one of those in it, or none.
-const LOOK: f64 = 15.0;
-
 /// The processor time of a server with one client and nothing to do.
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let server = bench.start_server("idle").await?;
@@ -17,7 +14,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let pid = server.pid()?;
     let (begun, before) = (Instant::now(), usage::cpu_time(pid)?);
-    tokio::time::sleep(Duration::from_secs_f64(bench.options.seconds.max(LOOK))).await;
+    tokio::time::sleep(Duration::from_secs_f64(bench.options.seconds)).await;
     let used = usage::cpu_time(pid)?.saturating_sub(before);
     let percent = used.as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0;
     let figure = Figure::new("processor time of an idle server", Unit::Percent, percent);
